@@ -1,0 +1,380 @@
+"""The words of `digest` as frozen values; they travel one way: sources → catalog → ranking → rendering → delivery.
+
+The same thing at different moments has different names: a *listing* is what one source says about a paper, a *paper* is
+the listings merged, a *candidate* is a paper frozen with an edition, a *pick* is a candidate chosen for one subscriber.
+Nothing here does I/O or knows the time. All datetimes are aware and in UTC.
+"""
+
+import struct
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from enum import IntEnum, StrEnum
+from zoneinfo import ZoneInfo
+
+# ---------------------------------------------------------------- what sources say
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What one source says about one paper, cleaned: plain text, no markup, one line per field except the abstract."""
+
+    source: str
+    key: str
+    """the source's own name for the entry, the same on every fetch"""
+    title: str
+    abstract: str = ""
+    authors: tuple[str, ...] = ()
+    ids: Mapping[str, str] = field(default_factory=dict)
+    """canonical identifiers by scheme: `arxiv` (without version), `doi` (lower case), `url`"""
+    categories: tuple[str, ...] = ()
+    links: Mapping[str, str] = field(default_factory=dict)
+    """http(s) addresses by what they lead to: `abstract`, `pdf`, `code`, `discussion`, `project`"""
+    announced: datetime | None = None
+    updated: datetime | None = None
+    announce_type: str | None = None
+    """arXiv's word: `new`, `cross`, `replace`, `replace-cross`"""
+    signals: Mapping[str, float] = field(default_factory=dict)
+    """counts as the source shows them now: `upvotes`, `comments`, `stars`, `points`"""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What a source remembers from one fetch to the next; empty at first sight."""
+
+    etag: str | None = None
+    modified: str | None = None
+    fingerprint: str | None = None
+    """a hash of the document's entries, to tell the same batch under a new date"""
+    newest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One answer of a source: all that its documents hold now."""
+
+    listings: tuple[Listing, ...]
+    memory: Memory = Memory()
+    complete: bool = True
+    """False when the document was cut or malformed, so that absence means nothing"""
+    warnings: tuple[str, ...] = ()
+
+
+# ---------------------------------------------------------------- what the catalog knows
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A subject that subscribers can tick."""
+
+    id: int
+    slug: str
+    name: str
+    description: str = ""
+    keywords: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    exclusions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """An observation that a paper mattered at a moment: *value* of *kind* counted by *source* at *at*. Append-only."""
+
+    paper: int
+    source: str
+    kind: str
+    value: float
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What a digest shows of a paper. Frozen with the edition and the same for everybody."""
+
+    paper: int
+    title: str
+    abstract: str
+    authors: tuple[str, ...]
+    categories: tuple[str, ...]
+    links: tuple[tuple[str, str], ...]
+    """pairs of (what, http(s) address); the first is where the title leads"""
+    announced: date
+
+    @property
+    def words(self) -> list[str]:
+        """Title and abstract cut at blanks; a `Reason` points into this list."""
+        return f"{self.title} {self.abstract}".split()
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A card with its place in an edition and what the community said of it when the edition opened."""
+
+    ordinal: int
+    card: Card
+    since: datetime
+    """when it became a candidate: announced or first signalled, the later"""
+    trend: float = 0.0
+    """normalised velocity of the signals, 0 for none; see `ranking.trend`"""
+    trend_line: str = ""
+    """the trend for people: "48 upvotes in 18 h, 3x the median of its day\""""
+
+
+@dataclass(frozen=True, slots=True)
+class Edition:
+    """One UTC date, opened once; candidates in the order of their ordinals, names of the topics as they were."""
+
+    id: int
+    date: date
+    opened: datetime
+    candidates: tuple[Candidate, ...]
+    topics: Mapping[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Interest:
+    """What one subscriber wants. Empty: whatever is trending."""
+
+    topics: Mapping[int, float] = field(default_factory=dict)
+    """topic id to weight, 1 for a plain tick"""
+    texts: tuple[str, ...] = ()
+    """free text, each a query of its own"""
+    keywords: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    authors: tuple[str, ...] = ()
+    exclusions: tuple[str, ...] = ()
+    """words, phrases or categories that rule a paper out"""
+
+
+class ReasonCode(IntEnum):
+    """Why a paper was picked; the meaning of `Reason.ref` beside each."""
+
+    TOPIC = 1  # id of the topic
+    TEXT = 2  # index into Card.words of the strongest word shared with a free-text interest
+    KEYWORD = 3  # index into Card.words
+    CATEGORY = 4  # index into Card.categories
+    AUTHOR = 5  # index into Card.authors
+    TREND = 6  # nothing: the candidate has its line
+    FRESH = 7  # nothing: it is new, and nothing better is known of it
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One feature that scored, small enough to freeze: what it points at lies in the card or the edition."""
+
+    code: ReasonCode
+    ref: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """A candidate chosen for one subscriber; strongest reason first, at most two."""
+
+    ordinal: int
+    score: float
+    reasons: tuple[Reason, ...]
+
+
+_PICK = struct.Struct("<HeBHBH")  # ordinal, score (half precision), two reasons: 10 bytes
+
+
+def pack(picks: Iterable[Pick]) -> bytes:
+    """Picks as they are frozen in a digest row: 10 bytes each."""
+
+    def row(pick: Pick) -> bytes:
+        first, second, *_ = (*((r.code.value, r.ref) for r in pick.reasons), (0, 0), (0, 0))
+        return _PICK.pack(pick.ordinal, pick.score, *first, *second)
+
+    return b"".join(map(row, picks))
+
+
+def unpack(frozen: bytes) -> tuple[Pick, ...]:
+    """The inverse of `pack`, up to half precision of the score."""
+    return tuple(
+        Pick(ordinal, score, tuple(Reason(ReasonCode(code), ref) for code, ref in ((c1, r1), (c2, r2)) if code))
+        for ordinal, score, c1, r1, c2, r2 in _PICK.iter_unpack(frozen)
+    )
+
+
+# ---------------------------------------------------------------- subscribers and their turns
+
+
+class Standing(StrEnum):
+    """Where a subscription stands; mail goes to `active` only."""
+
+    PENDING = "pending"  # asked for, not confirmed
+    ACTIVE = "active"
+    PAUSED = "paused"
+    LEFT = "left"
+
+
+class Cadence(StrEnum):
+    DAILY = "daily"
+    WEEKDAYS = "weekdays"  # on the chosen days
+    WEEKLY = "weekly"  # on the one chosen day, for the whole ISO week
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a subscriber is owed one mail for. *label* is the once-key: a local date, an ISO week, or `welcome`."""
+
+    label: str
+    due: datetime
+
+    @property
+    def weekly(self) -> bool:
+        return "-W" in self.label
+
+
+WELCOME = "welcome"
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When a subscriber wants mail: *hour* (0-23) of the local day in the IANA *zone*, on *days* (1 = Monday … 7)."""
+
+    cadence: Cadence = Cadence.DAILY
+    hour: int = 7
+    zone: str = "UTC"
+    days: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7)
+
+    def next(self, after: datetime) -> Turn:
+        """The first turn due later than *after*."""
+        day = after.astimezone(ZoneInfo(self.zone)).date() - timedelta(days=1)
+        wanted = range(1, 8) if self.cadence is Cadence.DAILY else self.days
+        while True:
+            if day.isoweekday() in wanted and (due := self._due(day)) > after:
+                return Turn(self._label(day), due)
+            day += timedelta(days=1)
+
+    def _due(self, day: date) -> datetime:
+        """The spring gap gives the first valid instant after it, the autumn overlap the first of the two (REQ-54)."""
+        zone = ZoneInfo(self.zone)
+        wall = datetime.combine(day, time(self.hour), tzinfo=zone)
+        instant = wall.astimezone(UTC)
+        if instant.astimezone(zone).replace(tzinfo=None) == wall.replace(tzinfo=None):
+            return instant
+        # in the gap: fold=1 reads the wall time with the offset after it, so this instant lies before the jump; step over
+        early = wall.replace(fold=1).astimezone(UTC)
+        jump = wall.utcoffset() or timedelta()
+        while early.astimezone(zone).utcoffset() == jump:
+            early += timedelta(minutes=1)
+        return early
+
+    def _label(self, day: date) -> str:
+        if self.cadence is not Cadence.WEEKLY:
+            return day.isoformat()
+        year, week, _ = day.isocalendar()
+        return f"{year}-W{week:02d}"
+
+
+@dataclass(frozen=True, slots=True)
+class Subscriber:
+    id: int
+    public_id: str
+    """random, url-safe, all that a link says of a person"""
+    address: str
+    standing: Standing
+    schedule: Schedule
+    interest: Interest
+    count: int = 10
+    """how many papers at most"""
+    minimum: int = 1
+    """fewer than this, and the turn is skipped"""
+    since: datetime | None = None
+    """when the subscription was confirmed"""
+    paused_until: date | None = None
+
+
+# ---------------------------------------------------------------- the ledger
+
+
+class State(StrEnum):
+    """Every digest row is in exactly one of these (REQ-49)."""
+
+    PENDING = "pending"
+    SENDING = "sending"
+    SENT = "sent"
+    FAILED = "failed"
+    SUPPRESSED = "suppressed"
+    EXPIRED = "expired"
+    UNCERTAIN = "uncertain"
+    SKIPPED = "skipped"
+
+
+class Skipped(StrEnum):
+    """Why a due turn brought no mail."""
+
+    NOTHING_NEW = "nothing-new"
+    TOO_LATE = "too-late"
+    NO_EDITION = "no-edition"
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """The row of a turn, frozen when it was composed: all that its bytes depend on beside cards, template and key."""
+
+    id: int
+    subscriber: int
+    turn: str
+    edition: int
+    picks: tuple[Pick, ...]
+    template: str
+    """content hash of the compiled template"""
+    message_id: str
+    """without angle brackets"""
+    date: datetime
+    deadline: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """Who writes: the letterhead of every mail and page. One database is one publication."""
+
+    name: str
+    sender: str
+    """the mailbox in From:"""
+    base_url: str
+    """without a trailing slash"""
+    list_id: str
+    postal_address: str
+    tagline: str = ""
+    reply_to: str = ""
+    return_domain: str = ""
+    """domain of the signed envelope senders; the sender's own domain when empty"""
+    accent: str = "#b31b1b"
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One message on its way: *id* of the digest row, envelope, final bytes."""
+
+    id: int
+    sender: str
+    recipient: str
+    message: bytes
+
+
+class Phase(StrEnum):
+    """How far the dialogue for a message had come when its last reply was given, in order."""
+
+    CONNECT = "connect"
+    HELLO = "hello"  # EHLO, STARTTLS, AUTH
+    MAIL = "mail"
+    RCPT = "rcpt"
+    DATA = "data"
+    FINAL = "final"  # the reply to the final dot
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A transport's word on one message. *code* as in RFC 5321; 0 when no reply came (in `FINAL`: nobody can tell)."""
+
+    id: int
+    phase: Phase
+    code: int
+    text: str = ""
+
+    @property
+    def accepted(self) -> bool:
+        return self.phase is Phase.FINAL and 200 <= self.code < 300

@@ -1,0 +1,23 @@
+"""Where papers are announced: one module per kind of source, each with its settings as its own dataclass.
+
+To add a source: write `sources/<kind>.py` with a frozen dataclass whose fields are its settings in `config.yaml`
+(`name` first) and which has `fetch`; say `SOURCE = YourClass`; put a recorded document into `tests/data/` and a test
+beside the others; add an example entry with `kind: <kind>` to `config.yaml`. Nothing else is edited. A source that is
+installed as a package of its own registers its class under the entry point group `digest.sources` instead.
+"""
+
+from typing import Protocol
+
+from digest.model import Batch, Memory
+from digest.sources.http import Http
+
+
+class Source(Protocol):
+    """Asked once per collection, in a thread of its own. Never sleeps: politeness is `Http`'s job."""
+
+    @property
+    def name(self) -> str:
+        """As `config.yaml` calls it; listings and signals carry it."""
+
+    def fetch(self, http: Http, memory: Memory) -> Batch:
+        """All that the documents hold now: listings, new memory, complete or cut, warnings. Raises SourceError."""
