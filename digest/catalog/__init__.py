@@ -1,0 +1,25 @@
+"""What is remembered: papers and signals, subscribers and their consent, editions, the ledger. SQL stays in here.
+
+One module per noun; each method is one transaction, takes and returns values of `digest.model`.
+"""
+
+from digest.catalog.consents import Consents
+from digest.catalog.deliveries import Deliveries
+from digest.catalog.editions import Editions
+from digest.catalog.papers import Papers
+from digest.catalog.store import Store
+from digest.catalog.subscribers import Subscribers
+from digest.catalog.topics import Topics
+
+
+class Catalog:
+    """One database. Raises ConfigError for a URL that is none; its methods raise CatalogError."""
+
+    def __init__(self, url: str) -> None:
+        self.store = Store(url)
+        self.papers = Papers(self.store)
+        self.topics = Topics(self.store)
+        self.subscribers = Subscribers(self.store)
+        self.consents = Consents(self.store)
+        self.editions = Editions(self.store)
+        self.deliveries = Deliveries(self.store)

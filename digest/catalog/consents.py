@@ -1,0 +1,114 @@
+"""Who asked to be written to, who agreed to it, and who must never be written to again."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, insert, select, update
+
+from digest.catalog import tables as t
+from digest.catalog.store import Store
+
+
+@dataclass(frozen=True)
+class SignUp:
+    """A request to subscribe. *state*: `queued`, then `sending`, `mailed`, `refused` or `failed`."""
+
+    id: int
+    public_id: str
+    address: str
+    fingerprint: str
+    network: str
+    wishes: Mapping[str, Any]
+    proof: Mapping[str, Any]
+    at: datetime
+    state: str = "queued"
+    confirmed: datetime | None = None
+
+
+class Consents:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def queue(self, sign_up: SignUp) -> None:
+        """Remember a request; whether a mail follows is decided when the queue is worked off."""
+        columns = ("public_id", "address", "fingerprint", "network", "wishes", "proof", "at", "state")
+        with self._store.write() as db:
+            db.execute(insert(t.sign_ups).values({name: getattr(sign_up, name) for name in columns}))
+
+    def queued(self, limit: int = 500) -> list[SignUp]:
+        """Oldest first."""
+        return self._sign_ups(t.sign_ups.c.state == "queued", limit)
+
+    def sign_up(self, public_id: str) -> SignUp | None:
+        return next(iter(self._sign_ups(t.sign_ups.c.public_id == public_id, 1)), None)
+
+    def mark(self, sign_up: SignUp, state: str, now: datetime) -> None:
+        """Committed before the confirmation mail leaves: a crash loses a mail, never sends two."""
+        values: dict[str, Any] = {"state": state}
+        if state == "sending":
+            values["mailed"] = now
+        with self._store.write() as db:
+            db.execute(update(t.sign_ups).where(t.sign_ups.c.id == sign_up.id).values(values))
+
+    def confirm(self, sign_up: SignUp, now: datetime) -> None:
+        with self._store.write() as db:
+            db.execute(update(t.sign_ups).where(t.sign_ups.c.id == sign_up.id).values(confirmed=now))
+
+    def mailed_since(self, after: datetime, *, fingerprint: str | None = None, network: str | None = None) -> int:
+        """Confirmation mails that left since *after*, to one address, for one network, or in all."""
+        s = t.sign_ups
+        wanted = s.c.mailed > after
+        if fingerprint is not None:
+            wanted &= s.c.fingerprint == fingerprint
+        if network is not None:
+            wanted &= s.c.network == network
+        with self._store.read() as db:
+            return db.scalar(select(func.count()).select_from(s).where(wanted)) or 0
+
+    def forget(self, before: datetime) -> int:
+        """Delete requests older than *before*; how many."""
+        with self._store.write() as db:
+            return db.execute(t.sign_ups.delete().where(t.sign_ups.c.at < before)).rowcount
+
+    def record(self, subscriber: str, event: str, at: datetime, proof: Mapping[str, Any]) -> None:
+        """Keep the proof of one event (REQ-18); *subscriber* is the public id."""
+        with self._store.write() as db:
+            db.execute(insert(t.consents).values(subscriber=subscriber, event=event, at=at, proof=dict(proof)))
+
+    def history(self, subscriber: str) -> list[dict[str, Any]]:
+        c = t.consents
+        with self._store.read() as db:
+            rows = db.execute(select(c.c.event, c.c.at, c.c.proof).where(c.c.subscriber == subscriber).order_by(c.c.id))
+            return [dict(r._mapping) for r in rows]
+
+    def suppress(self, fingerprint: str, reason: str, now: datetime) -> None:
+        """Never write to this address again; the first reason stays."""
+        with self._store.write() as db:
+            db.execute(self._store.ignoring(t.suppressions), {"fingerprint": fingerprint, "reason": reason, "at": now})
+
+    def suppressed(self, fingerprint: str) -> str | None:
+        """Why this address must not be written to; None when it may."""
+        with self._store.read() as db:
+            return db.scalar(select(t.suppressions.c.reason).where(t.suppressions.c.fingerprint == fingerprint))
+
+    def _sign_ups(self, condition: Any, limit: int) -> list[SignUp]:
+        s = t.sign_ups
+        with self._store.read() as db:
+            rows = db.execute(select(s).where(condition).order_by(s.c.id).limit(limit))
+            return [
+                SignUp(
+                    r.id,
+                    r.public_id,
+                    r.address,
+                    r.fingerprint,
+                    r.network,
+                    r.wishes,
+                    r.proof,
+                    r.at,
+                    r.state,
+                    r.confirmed,
+                )
+                for r in rows
+            ]

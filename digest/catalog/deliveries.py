@@ -1,0 +1,234 @@
+"""The ledger: one row a turn, in exactly one state; claimed in batches, folded in batches.
+
+What moves a row: `add` (composed: pending or skipped), `claim` (sending), `fold` (what the transport said),
+`recover` (what a crash left), `settle_uncertain` (the policy). Nothing else changes a state.
+"""
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Select, bindparam, func, select, update
+
+from digest.catalog import tables as t
+from digest.catalog.store import Store
+from digest.model import Digest, Skipped, State, Turn, pack, unpack
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A turn's digest as it is written: frozen, or skipped and why; *following*: the next turn."""
+
+    digest: Digest
+    following: Turn
+    skipped: Skipped | None = None
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A digest as the sender sees it."""
+
+    digest: Digest
+    state: State
+    reason: str
+    attempts: int
+    sha256: str | None
+    resent: bool
+    ended: datetime | None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The new state of one claimed row. *sha256* of the bytes that were handed over, where any were."""
+
+    id: int
+    state: State
+    reason: str = ""
+    not_before: datetime | None = None
+    sha256: str | None = None
+
+
+class Deliveries:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def exclusive(self) -> AbstractContextManager[bool]:
+        """The deliverer's lock: whoever holds it knows that every `sending` row is a leftover. Raises Busy."""
+        return self._store.lock("deliver")
+
+    def add(self, composed: Sequence[Composed]) -> int:
+        """Write the digests of due turns and move their subscribers on, in one transaction; returns how many were new.
+
+        UNIQUE(subscriber, turn) is the only once-key: a turn that has a row keeps it.
+        """
+        if not composed:
+            return 0
+        s = t.subscribers
+        moved = [{"who": c.digest.subscriber, "label": c.following.label, "at": c.following.due} for c in composed]
+        moving = (
+            update(s).where(s.c.id == bindparam("who")).values(next_turn=bindparam("label"), next_due=bindparam("at"))
+        )
+        with self._store.write() as db:
+            before = db.scalar(select(func.count()).select_from(t.digests)) or 0
+            db.execute(self._store.ignoring(t.digests), [_row(c) for c in composed])
+            db.execute(moving, moved)
+            return (db.scalar(select(func.count()).select_from(t.digests)) or 0) - before
+
+    def claim(self, limit: int, worker: str, now: datetime) -> list[Delivery]:
+        """Up to *limit* pending rows, now `sending` and ours; committed before this returns."""
+        d = t.digests
+        open_ = (d.c.state == State.PENDING) & (d.c.not_before <= now)
+        wanted = select(d.c.id).where(open_).order_by(d.c.not_before, d.c.id).limit(limit)
+        with self._store.write() as db:
+            ids = list(db.scalars(wanted))
+            taken = {"state": State.SENDING, "worker": worker, "attempts": d.c.attempts + 1}
+            for chunk in _chunks(ids):
+                db.execute(update(d).where(d.c.id.in_(chunk)).values(taken))
+            rows = [row for chunk in _chunks(ids) for row in db.execute(_all().where(d.c.id.in_(chunk)))]
+        place = {number: i for i, number in enumerate(ids)}
+        return sorted((_delivery(r) for r in rows), key=lambda delivery: place[delivery.digest.id])
+
+    def fold(self, verdicts: Sequence[Verdict], now: datetime) -> None:
+        """What became of claimed rows, in one transaction; rows that are not `sending` any more are left alone."""
+        if not verdicts:
+            return
+        d = t.digests
+        values = {
+            "state": bindparam("to"), "reason": bindparam("why"), "not_before": bindparam("wait"),
+            "sha256": func.coalesce(d.c.sha256, bindparam("sha")), "ended": now, "worker": None,
+        }  # fmt: skip
+        rows = [{"key": v.id, "to": v.state, "why": v.reason, "wait": v.not_before, "sha": v.sha256} for v in verdicts]
+        with self._store.write() as db:
+            db.execute(
+                update(d).where((d.c.id == bindparam("key")) & (d.c.state == State.SENDING)).values(values), rows
+            )
+
+    def release(self, ids: Iterable[int]) -> None:
+        """Claimed but never begun: pending again, as if nothing had happened."""
+        d = t.digests
+        back = {"state": State.PENDING, "worker": None, "attempts": d.c.attempts - 1}
+        with self._store.write() as db:
+            for chunk in _chunks(ids):
+                db.execute(update(d).where(d.c.id.in_(chunk) & (d.c.state == State.SENDING)).values(back))
+
+    def sending(self) -> list[Delivery]:
+        """Rows that somebody claimed and has not told the end of; leftovers, for whoever holds the lock."""
+        return self._where(t.digests.c.state == State.SENDING)
+
+    def resend_uncertain(self, now: datetime) -> int:
+        """Policy `resend`: each uncertain row goes out once more, the same bytes; how many."""
+        d = t.digests
+        doubtful = (d.c.state == State.UNCERTAIN) & ~d.c.resent & (d.c.deadline > now)
+        with self._store.write() as db:
+            values = {"state": State.PENDING, "resent": True, "not_before": now}
+            return db.execute(update(d).where(doubtful).values(values)).rowcount
+
+    def expire(self, now: datetime) -> int:
+        """Pending rows past their deadline; how many."""
+        d = t.digests
+        over = (d.c.state == State.PENDING) & (d.c.deadline <= now)
+        with self._store.write() as db:
+            values = {
+                "state": State.EXPIRED,
+                "reason": func.coalesce(func.nullif(d.c.reason, ""), "deadline"),
+                "ended": now,
+            }
+            return db.execute(update(d).where(over).values(values)).rowcount
+
+    def had(self, subscribers: Sequence[int], after: datetime) -> dict[int, list[tuple[int, tuple[int, ...]]]]:
+        """By subscriber: (edition id, ordinals) of digests dated after *after* that reached them or still may."""
+        d = t.digests
+        reached = d.c.state.in_((State.PENDING, State.SENDING, State.SENT, State.UNCERTAIN))
+        found: dict[int, list[tuple[int, tuple[int, ...]]]] = {number: [] for number in subscribers}
+        with self._store.read() as db:
+            for chunk in _chunks(subscribers):
+                wanted = d.c.subscriber_id.in_(chunk) & (d.c.date > after) & reached
+                for r in db.execute(select(d.c.subscriber_id, d.c.edition_id, d.c.picks).where(wanted)):
+                    found[r.subscriber_id].append((r.edition_id, tuple(p.ordinal for p in unpack(r.picks))))
+        return found
+
+    def get(self, number: int) -> Delivery | None:
+        return next(iter(self._where(t.digests.c.id == number)), None)
+
+    def of(
+        self, *, edition: int | None = None, state: State | None = None, subscriber: int | None = None
+    ) -> list[Delivery]:
+        d = t.digests
+        conditions = [
+            column == value
+            for column, value in ((d.c.edition_id, edition), (d.c.state, state), (d.c.subscriber_id, subscriber))
+            if value is not None
+        ]
+        return self._where(*conditions)
+
+    def counts(self, day: date | None = None) -> dict[State, int]:
+        """Rows by state, of all turns or of one edition's date."""
+        d = t.digests
+        wanted = select(d.c.state, func.count()).group_by(d.c.state)
+        if day:
+            wanted = wanted.join(t.editions, t.editions.c.id == d.c.edition_id).where(t.editions.c.date == day)
+        with self._store.read() as db:
+            found = {State(state): number for state, number in db.execute(wanted)}
+        return {state: found.get(state, 0) for state in State}
+
+    def next_attempt(self) -> datetime | None:
+        d = t.digests
+        with self._store.read() as db:
+            found: datetime | None = db.scalar(select(func.min(d.c.not_before)).where(d.c.state == State.PENDING))
+            return found
+
+    # ---- the pause switch
+
+    def pause(self, why: str, now: datetime) -> None:
+        with self._store.write() as db:
+            db.execute(self._store.ignoring(t.switches), {"name": "paused", "why": why, "at": now})
+
+    def resume(self) -> bool:
+        """False when nothing was paused."""
+        with self._store.write() as db:
+            return db.execute(t.switches.delete().where(t.switches.c.name == "paused")).rowcount > 0
+
+    def paused(self) -> str | None:
+        """Why sending is paused; None when it is not."""
+        with self._store.read() as db:
+            return db.scalar(select(t.switches.c.why).where(t.switches.c.name == "paused"))
+
+    def _where(self, *conditions: Any) -> list[Delivery]:
+        with self._store.read() as db:
+            return [_delivery(r) for r in db.execute(_all().where(*conditions).order_by(t.digests.c.id))]
+
+
+def _all() -> Select[Any]:
+    return select(t.digests)
+
+
+def _row(composed: Composed) -> dict[str, Any]:
+    digest = composed.digest
+    return {
+        "subscriber_id": digest.subscriber, "turn": digest.turn, "edition_id": digest.edition or None,
+        "picks": pack(digest.picks), "template": digest.template or None, "message_id": digest.message_id,
+        "date": digest.date, "deadline": digest.deadline, "not_before": None if composed.skipped else digest.date,
+        "state": State.SKIPPED if composed.skipped else State.PENDING, "reason": composed.skipped or "",
+    }  # fmt: skip
+
+
+def _delivery(r: Any) -> Delivery:
+    digest = Digest(
+        r.id,
+        r.subscriber_id,
+        r.turn,
+        r.edition_id or 0,
+        unpack(r.picks),
+        r.template or "",
+        r.message_id,
+        r.date,
+        r.deadline,
+    )
+    return Delivery(digest, State(r.state), r.reason, r.attempts, r.sha256, r.resent, r.ended)
+
+
+def _chunks(ids: Iterable[int], size: int = 500) -> list[list[int]]:
+    numbers = list(ids)
+    return [numbers[i : i + size] for i in range(0, len(numbers), size)]

@@ -1,0 +1,284 @@
+"""Papers: what is new, decided by identity and never by date; and the signals observed of them."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, insert, select, tuple_, update
+
+from digest.catalog import tables as t
+from digest.catalog.store import Store
+from digest.model import Batch, Card, Listing, Memory, Signal
+
+SCHEMES = ("arxiv", "doi", "url")
+"""strongest first: a paper is never matched by a weaker identifier when a stronger one disagrees"""
+
+LATE = timedelta(days=31)
+"""what a known source announces late (it was down, we were) is news up to this age"""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What one batch brought to the catalog."""
+
+    new: int = 0
+    merged: int = 0  # listings of papers that were known from elsewhere
+    known: int = 0  # listings that this source had shown before
+    signals: int = 0
+
+
+@dataclass(frozen=True)
+class SourceRecord:
+    """When a source was last asked, last answered and last brought something; *error* of the last attempt."""
+
+    name: str
+    memory: Memory
+    asked: datetime
+    answered: datetime | None
+    brought: datetime | None
+    error: str | None
+
+
+@dataclass
+class _Known:
+    """A paper while a batch is merged into it."""
+
+    id: int
+    row: dict[str, Any]
+    ids: dict[str, str] = field(default_factory=dict)
+    fresh: bool = False
+    dirty: bool = False
+
+
+class Papers:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def memory(self, source: str) -> Memory | None:
+        """What *source* remembered last; None at first sight."""
+        record = {s.name: s for s in self.sources()}.get(source)
+        return record.memory if record and record.answered else None
+
+    def sources(self) -> list[SourceRecord]:
+        with self._store.read() as db:
+            return [
+                SourceRecord(
+                    r.name, Memory(r.etag, r.modified, r.fingerprint, r.newest), r.asked, r.answered, r.brought, r.error
+                )
+                for r in db.execute(select(t.sources).order_by(t.sources.c.name))
+            ]
+
+    def take(self, source: str, batch: Batch, now: datetime, window: timedelta) -> Taken:
+        """Merge a batch and save its memory in one transaction.
+
+        At first sight of a source, what is older than *window* is a baseline; later, what comes late is news once.
+        """
+        with self._store.write() as db:
+            first_sight = db.scalar(select(t.sources.c.answered).where(t.sources.c.name == source)) is None
+            taken = _Merge(db, source, now, window, first_sight).merge(batch.listings)
+            self._remember(db, source, now, memory=batch.memory, brought=taken.new > 0)
+        return taken
+
+    def failed(self, source: str, error: str, now: datetime) -> None:
+        """Note that *source* could not be read; its memory stays."""
+        with self._store.write() as db:
+            self._remember(db, source, now, error=error)
+
+    def _remember(
+        self,
+        db: Connection,
+        source: str,
+        now: datetime,
+        memory: Memory | None = None,
+        error: str | None = None,
+        brought: bool = False,
+    ) -> None:
+        values: dict[str, Any] = {"asked": now, "error": error}
+        if memory:
+            values |= {"answered": now, "etag": memory.etag, "modified": memory.modified}
+            values |= {"fingerprint": memory.fingerprint, "newest": memory.newest}
+        if brought:
+            values["brought"] = now
+        statement = self._store.insert(t.sources).values(name=source, **values)
+        db.execute(statement.on_conflict_do_update(index_elements=["name"], set_=values))
+
+    def news(self, after: datetime, until: datetime) -> list[tuple[Card, datetime]]:
+        """Cards of the papers that became news in the interval, newest first, each with the moment it did."""
+        p = t.papers
+        wanted = select(p).where(p.c.since > after, p.c.since <= until).order_by(p.c.since.desc(), p.c.id)
+        with self._store.read() as db:
+            return [(_card(r), r.since) for r in db.execute(wanted)]
+
+    def signals(self, papers: Iterable[int], until: datetime) -> list[Signal]:
+        """Every observation of these papers up to *until*, oldest first."""
+        s = t.signals
+        found: list[Signal] = []
+        with self._store.read() as db:
+            for chunk in _chunks(papers):
+                rows = db.execute(select(s).where(s.c.paper_id.in_(chunk), s.c.at <= until).order_by(s.c.at, s.c.id))
+                found += [Signal(r.paper_id, r.source, r.kind, r.value, r.at) for r in rows]
+        return found
+
+    def count(self) -> int:
+        with self._store.read() as db:
+            return db.scalar(select(func.count()).select_from(t.papers)) or 0
+
+
+class _Merge:
+    """One batch on its way into the tables. Reads what it may meet at once, decides in memory, writes in bulk."""
+
+    def __init__(self, db: Connection, source: str, now: datetime, window: timedelta, first_sight: bool) -> None:
+        self.db, self.source, self.now, self.window, self.first_sight = db, source, now, window, first_sight
+        self.by_key: dict[str, int] = {}
+        self.by_id: dict[tuple[str, str], int] = {}
+        self.papers: dict[int, _Known] = {}
+        self.signals: list[dict[str, Any]] = []
+        self.new_ids: list[dict[str, Any]] = []
+        self.new_listings: dict[str, dict[str, Any]] = {}
+
+    def merge(self, listings: Sequence[Listing]) -> Taken:
+        self._load(listings)
+        self.next_id = (self.db.scalar(select(func.max(t.papers.c.id))) or 0) + 1
+        kinds = Counter(self._one(listing) for listing in listings)
+        self._save()
+        return Taken(kinds["new"], kinds["merged"], kinds["known"], len(self.signals))
+
+    def _load(self, listings: Sequence[Listing]) -> None:
+        keys = {listing.key for listing in listings}
+        for chunk in _chunks(keys):
+            rows = self.db.execute(
+                select(t.listings.c.key, t.listings.c.paper_id).where(
+                    t.listings.c.source == self.source, t.listings.c.key.in_(chunk)
+                )
+            )
+            self.by_key |= {r.key: r.paper_id for r in rows}
+        ids = {(scheme, listing.ids[scheme]) for listing in listings for scheme in SCHEMES if scheme in listing.ids}
+        for pairs in _chunks(ids):
+            found = select(t.paper_ids).where(tuple_(t.paper_ids.c.scheme, t.paper_ids.c.value).in_(pairs))
+            self.by_id |= {(r.scheme, r.value): r.paper_id for r in self.db.execute(found)}
+        for numbers in _chunks({*self.by_key.values(), *self.by_id.values()}):
+            for row in self.db.execute(select(t.papers).where(t.papers.c.id.in_(numbers))).mappings():
+                self.papers[row["id"]] = _Known(row["id"], dict(row))
+            for r in self.db.execute(select(t.paper_ids).where(t.paper_ids.c.paper_id.in_(numbers))):
+                self.papers[r.paper_id].ids[r.scheme] = r.value
+
+    def _one(self, listing: Listing) -> str:
+        seen_here = listing.key in self.by_key
+        paper = self.papers[self.by_key[listing.key]] if seen_here else self._match(listing)
+        known = paper is not None
+        paper = paper or self._added(listing)
+        self._name(paper, listing)
+        _complete(paper, listing)
+        if listing.signals:
+            self._observe(paper, listing)
+        if not seen_here:
+            self.by_key[listing.key] = paper.id
+            self.new_listings[listing.key] = {
+                "source": self.source, "key": listing.key, "paper_id": paper.id, "announced": listing.announced,
+                "announce_type": listing.announce_type, "first_seen": self.now,
+            }  # fmt: skip
+        return "known" if seen_here else "merged" if known else "new"
+
+    def _match(self, listing: Listing) -> _Known | None:
+        for rank, scheme in enumerate(SCHEMES):
+            number = self.by_id.get((scheme, listing.ids.get(scheme, "")))
+            if number is None:
+                continue
+            paper = self.papers[number]
+            stronger = SCHEMES[:rank]
+            if all(listing.ids.get(s, v) == v for s, v in paper.ids.items() if s in stronger):
+                return paper
+        return None
+
+    def _added(self, listing: Listing) -> _Known:
+        announced = min(listing.announced or self.now, self.now)
+        row = {
+            "id": self.next_id, "title": listing.title, "abstract": listing.abstract, "authors": list(listing.authors),
+            "categories": list(listing.categories), "links": dict(listing.links), "announced": announced,
+            "first_seen": self.now, "signalled": None, "since": self._since(listing, announced),
+        }  # fmt: skip
+        paper = self.papers[self.next_id] = _Known(self.next_id, row, fresh=True)
+        self.next_id += 1
+        return paper
+
+    def _since(self, listing: Listing, announced: datetime) -> datetime | None:
+        """The moment a paper becomes news; None for a new version of one that was never announced to us."""
+        if (listing.announce_type or "").startswith("replace"):
+            return None
+        age = self.now - announced
+        late = not self.first_sight and self.window < age <= LATE
+        return self.now if late else announced
+
+    def _name(self, paper: _Known, listing: Listing) -> None:
+        for scheme in SCHEMES:
+            value = listing.ids.get(scheme)
+            if value and (scheme, value) not in self.by_id and scheme not in paper.ids:
+                paper.ids[scheme] = value
+                self.by_id[scheme, value] = paper.id
+                self.new_ids.append({"scheme": scheme, "value": value, "paper_id": paper.id})
+
+    def _observe(self, paper: _Known, listing: Listing) -> None:
+        for kind, value in listing.signals.items():
+            self.signals.append(
+                {"paper_id": paper.id, "source": self.source, "kind": kind, "value": value, "at": self.now}
+            )
+        if paper.row["signalled"] is None:
+            first = min(listing.announced or self.now, self.now)
+            since = max(filter(None, (first, paper.row["since"])))
+            paper.row |= {"signalled": first, "since": since}
+            paper.dirty = True
+
+    def _save(self) -> None:
+        columns = [c.name for c in t.papers.c]
+        if fresh := [p.row for p in self.papers.values() if p.fresh]:
+            self.db.execute(insert(t.papers), fresh)
+        if changed := [
+            {f"new_{k}": p.row[k] for k in columns} for p in self.papers.values() if p.dirty and not p.fresh
+        ]:
+            setting: dict[str, Any] = {k: bindparam(f"new_{k}") for k in columns if k != "id"}
+            self.db.execute(update(t.papers).where(t.papers.c.id == bindparam("new_id")).values(setting), changed)
+        for table, rows in (
+            (t.paper_ids, self.new_ids),
+            (t.listings, list(self.new_listings.values())),
+            (t.signals, self.signals),
+        ):
+            if rows:
+                self.db.execute(insert(table), rows)
+
+
+def _complete(paper: _Known, listing: Listing) -> None:
+    """Fill what is missing; what is there stays, unless the abstract was only a stub of this one."""
+    row, before = paper.row, dict(paper.row)
+    if len(listing.abstract) > 2 * len(row["abstract"]):
+        row["abstract"] = listing.abstract
+    row["authors"] = row["authors"] or list(listing.authors)
+    row["categories"] = list(dict.fromkeys([*row["categories"], *listing.categories]))
+    row["links"] = {**listing.links, **row["links"]}
+    paper.dirty |= row != before
+
+
+def _card(row: Any) -> Card:
+    return Card(
+        paper=row.id,
+        title=row.title,
+        abstract=row.abstract,
+        authors=tuple(row.authors),
+        categories=tuple(row.categories),
+        links=_links(row.links),
+        announced=row.announced.date(),
+    )
+
+
+def _links(links: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    order = ("abstract", "pdf", "code", "project", "discussion")
+    return tuple((what, links[what]) for what in (*order, *sorted(links.keys() - set(order))) if what in links)
+
+
+def _chunks(values: Iterable[Any], size: int = 400) -> Iterator[list[Any]]:
+    """Lists short enough for one statement's parameters."""
+    rest = iter(values)
+    while chunk := list(islice(rest, size)):
+        yield chunk

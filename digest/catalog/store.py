@@ -1,0 +1,176 @@
+"""One database: how it is opened, what a transaction is, and how its troubles are told."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Insert, Table, create_engine, event, inspect, make_url, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.pool import StaticPool
+
+from digest.errors import Busy, CatalogError, ConfigError
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+HEAD = "0001"
+"""the newest migration; a test compares it with the folder, so that opening a database need not import alembic"""
+
+
+class Store:
+    """Transactions on one database. Rows and connections stay inside the catalog."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            self.url = make_url(url)
+        except ArgumentError as error:
+            raise ConfigError(f"database: {url!r} is no database URL; write sqlite:///subscribers.db") from error
+        self.sqlite = self.url.get_backend_name() == "sqlite"
+        in_memory = self.sqlite and self.url.database in (None, "", ":memory:")
+        self.path = Path(str(self.url.database)) if self.sqlite and not in_memory else None
+        self.engine = _sqlite(url, in_memory) if self.sqlite else create_engine(self.url)
+
+    @property
+    def name(self) -> str:
+        return str(self.path or self.url.render_as_string(hide_password=True))
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A consistent view; nothing is written."""
+        with self._translated(), self.engine.connect() as db:
+            yield db
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """All or nothing; on SQLite the only writer from its first line on."""
+        with self._translated(), self.engine.connect() as db, db.execution_options(immediate=True).begin():
+            yield db
+
+    def create(self) -> None:
+        """Make the database file (0600) and bring the schema to the newest version."""
+        if self.path:
+            self._touch(self.path)
+        from alembic import command  # only here: it costs as much to import as all the rest
+        from alembic.config import Config
+
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+        with self._translated(), self.engine.connect() as db, db.execution_options(immediate=True).begin():
+            config.attributes["connection"] = db
+            command.upgrade(config, "head")
+
+    def version(self) -> str | None:
+        """The schema's version; None for a database without one."""
+        if self.path and not self.path.exists():
+            return None
+        with self.read() as db:
+            if "alembic_version" not in inspect(db).get_table_names():
+                return None
+            return str(db.scalar(text("SELECT version_num FROM alembic_version")))
+
+    def require_current(self) -> None:
+        """Raises CatalogError unless the schema is the one this program writes."""
+        found = self.version()
+        if found != HEAD:
+            has = f"has schema {found}" if found else "is empty or missing"
+            raise CatalogError(f"{self.name} {has}, this program needs {HEAD}; run `digest db upgrade`")
+
+    def backup(self, target: Path) -> None:
+        """A consistent copy of a SQLite database while it is in use, 0600."""
+        if not self.path:
+            raise CatalogError(f"{self.name}: use your database's own backup tool (pg_dump)")
+        if target.exists():
+            raise CatalogError(f"{target} exists already; choose another name")
+        self._touch(target)
+        with sqlite3.connect(self.path) as here, sqlite3.connect(target) as there:
+            here.backup(there)
+
+    def problems(self) -> list[str]:
+        """What the database itself says is wrong with it."""
+        with self.read() as db:
+            if not self.sqlite:
+                return []
+            found = [str(row[0]) for row in db.execute(text("PRAGMA integrity_check")) if row[0] != "ok"]
+            return found + [f"broken reference in {row[0]}" for row in db.execute(text("PRAGMA foreign_key_check"))]
+
+    @contextmanager
+    def lock(self, purpose: str) -> Iterator[bool]:
+        """Holds the one lock for *purpose* on this database; raises Busy when another process has it."""
+        if not self.path:
+            yield True
+            return
+        import fcntl
+
+        path = self.path.with_name(f"{self.path.name}.{purpose}.lock")
+        with self._translated(), open(os.open(path, os.O_CREAT | os.O_RDWR, 0o600), "w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise Busy(
+                    f"another process is at work on {self.path} ({purpose}); it will finish by itself"
+                ) from error
+            yield True
+
+    def insert(self, table: Table) -> Any:
+        """INSERT with `on_conflict_…` in the database's own dialect."""
+        return sqlite.insert(table) if self.sqlite else postgresql.insert(table)
+
+    def ignoring(self, table: Table) -> Insert:
+        """INSERT that leaves rows alone that are there already."""
+        statement: Insert = self.insert(table).on_conflict_do_nothing()
+        return statement
+
+    def _touch(self, path: Path) -> None:
+        try:
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        except OSError as error:
+            raise CatalogError(
+                f"cannot create {path}: {error.strerror}; check the folder and its permissions"
+            ) from error
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            raise CatalogError(f"{self.name}: {self._advice(str(error.orig))}") from error
+        except OSError as error:
+            raise CatalogError(f"{self.name}: {error.strerror or error}") from error
+
+    def _advice(self, said: str) -> str:
+        for words, way_out in _ADVICE.items():
+            if words in said:
+                return f"{said}; {way_out}"
+        return said
+
+
+_ADVICE = {
+    "locked": "another program holds it; wait for it or stop it",
+    "full": "free some disk space; nothing was half-written",
+    "readonly": "make the file and its folder writable for this user",
+    "read-only": "make the file and its folder writable for this user",
+    "unable to open": "check that the folder exists and is writable for this user",
+    "not a database": "the file is something else; move it away or name another in `database:`",
+    "no such table": "run `digest db upgrade`",
+    "malformed": "restore a backup (`digest db restore`)",
+}
+
+
+def _sqlite(url: str, in_memory: bool) -> Engine:
+    pool: dict[str, Any] = {"poolclass": StaticPool} if in_memory else {}
+    engine = create_engine(url, connect_args={"timeout": 60, "check_same_thread": False}, **pool)
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: sqlite3.Connection, _: object) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "busy_timeout = 60000"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(db: Connection) -> None:
+        immediate = db.get_execution_options().get("immediate")
+        db.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+    return engine

@@ -1,0 +1,185 @@
+"""Subscribers, what they want and when their next turn is due."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from digest.catalog import tables as t
+from digest.catalog.store import Store
+from digest.model import Cadence, Interest, Schedule, Standing, Subscriber, Turn
+
+
+@dataclass(frozen=True)
+class Due:
+    """A subscriber whose turn has come."""
+
+    subscriber: Subscriber
+    turn: Turn
+
+
+class Subscribers:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def put(self, subscriber: Subscriber, next_turn: Turn | None) -> Subscriber:
+        """Insert (id 0) or replace; returns it with its id. *next_turn* None keeps the one that is set."""
+        row = _row(subscriber)
+        if next_turn:
+            row |= {"next_turn": next_turn.label, "next_due": next_turn.due}
+        s = t.subscribers
+        with self._store.write() as db:
+            if subscriber.id:
+                db.execute(update(s).where(s.c.id == subscriber.id).values(row))
+                number = subscriber.id
+            else:
+                number = db.scalar(insert(s).values(row).returning(s.c.id)) or 0
+            db.execute(delete(t.interests).where(t.interests.c.subscriber_id == number))
+            if wants := _interest_rows(number, subscriber.interest):
+                db.execute(insert(t.interests), wants)
+        return self.get(number)
+
+    def get(self, number: int) -> Subscriber:
+        return next(self._where(t.subscribers.c.id == number))
+
+    def by_public_id(self, public_id: str) -> Subscriber | None:
+        return next(self._where(t.subscribers.c.public_id == public_id), None)
+
+    def by_address(self, address: str) -> Subscriber | None:
+        return next(self._where(func.lower(t.subscribers.c.address) == address.lower()), None)
+
+    def all(self) -> list[Subscriber]:
+        """All but the erased, by id."""
+        return list(self._where(t.subscribers.c.address.is_not(None)))
+
+    def stand(self, number: int, standing: Standing) -> None:
+        with self._store.write() as db:
+            db.execute(update(t.subscribers).where(t.subscribers.c.id == number).values(standing=standing))
+
+    def erase(self, number: int) -> None:
+        """Forget the person; the row stays as a number in the ledger."""
+        with self._store.write() as db:
+            public_id = db.scalar(select(t.subscribers.c.public_id).where(t.subscribers.c.id == number))
+            address = db.scalar(select(t.subscribers.c.address).where(t.subscribers.c.id == number))
+            db.execute(delete(t.interests).where(t.interests.c.subscriber_id == number))
+            db.execute(delete(t.sign_ups).where(func.lower(t.sign_ups.c.address) == (address or "").lower()))
+            db.execute(update(t.consents).where(t.consents.c.subscriber == public_id).values(proof={}))
+            gone = {"address": None, "standing": Standing.LEFT, "next_turn": None, "next_due": None, "zone": "UTC"}
+            db.execute(update(t.subscribers).where(t.subscribers.c.id == number).values(gone))
+
+    def due_chunks(self, now: datetime, size: int) -> list[tuple[int, int]]:
+        """Ranges of subscriber ids (first, last) that hold at most *size* due subscribers each."""
+        with self._store.read() as db:
+            ids = list(db.scalars(select(t.subscribers.c.id).where(_due(now)).order_by(t.subscribers.c.id)))
+        return [(ids[i], ids[min(i + size, len(ids)) - 1]) for i in range(0, len(ids), size)]
+
+    def due(self, now: datetime, first: int, last: int) -> list[Due]:
+        """Whose turn has come, with ids from *first* to *last*."""
+        s = t.subscribers
+        wanted = _due(now) & s.c.id.between(first, last)
+        with self._store.read() as db:
+            rows = list(db.execute(select(s).where(wanted).order_by(s.c.id)))
+            people = _people(db, rows)
+        return [Due(person, Turn(r.next_turn, r.next_due)) for person, r in zip(people, rows, strict=True)]
+
+    def next_due(self) -> datetime | None:
+        s = t.subscribers
+        with self._store.read() as db:
+            found: datetime | None = db.scalar(select(func.min(s.c.next_due)).where(s.c.standing == Standing.ACTIVE))
+            return found
+
+    def wake(self, today: date) -> int:
+        """End the pauses that are over; how many."""
+        s = t.subscribers
+        over = (s.c.standing == Standing.PAUSED) & (s.c.paused_until <= today)
+        with self._store.write() as db:
+            return db.execute(update(s).where(over).values(standing=Standing.ACTIVE, paused_until=None)).rowcount
+
+    def deliverable(self, numbers: Sequence[int]) -> dict[int, Subscriber]:
+        """Those of *numbers* that still want their mail, as of now."""
+        wanted = t.subscribers.c.id.in_(numbers) & (t.subscribers.c.standing == Standing.ACTIVE)
+        with self._store.read() as db:
+            return {r.id: _subscriber(r, Interest()) for r in db.execute(select(t.subscribers).where(wanted))}
+
+    def counts(self) -> dict[str, int]:
+        s = t.subscribers
+        with self._store.read() as db:
+            rows = db.execute(select(s.c.standing, func.count()).where(s.c.address.is_not(None)).group_by(s.c.standing))
+            return {standing: number for standing, number in rows}
+
+    def _where(self, condition: Any) -> Iterator[Subscriber]:
+        with self._store.read() as db:
+            rows = list(db.execute(select(t.subscribers).where(condition).order_by(t.subscribers.c.id)))
+            return iter(_people(db, rows))
+
+
+def _due(now: datetime) -> Any:
+    return (t.subscribers.c.standing == Standing.ACTIVE) & (t.subscribers.c.next_due <= now)
+
+
+def _people(db: Connection, rows: Sequence[Any]) -> list[Subscriber]:
+    interests: dict[int, list[Any]] = {r.id: [] for r in rows}
+    numbers = list(interests)
+    for start in range(0, len(numbers), 400):
+        i = t.interests
+        wanted = i.c.subscriber_id.in_(numbers[start : start + 400])
+        for row in db.execute(select(i).where(wanted).order_by(i.c.subscriber_id, i.c.position)):
+            interests[row.subscriber_id].append(row)
+    return [_subscriber(r, _interest(interests[r.id])) for r in rows]
+
+
+def _subscriber(r: Any, interest: Interest) -> Subscriber:
+    schedule = Schedule(Cadence(r.cadence), r.hour, r.zone, tuple(r.days))
+    return Subscriber(
+        r.id,
+        r.public_id,
+        r.address or "",
+        Standing(r.standing),
+        schedule,
+        interest,
+        r.count,
+        r.minimum,
+        r.since,
+        r.paused_until,
+    )
+
+
+def _row(person: Subscriber) -> dict[str, Any]:
+    schedule = person.schedule
+    return {
+        "public_id": person.public_id, "address": person.address, "standing": person.standing,
+        "cadence": schedule.cadence, "hour": schedule.hour, "zone": schedule.zone, "days": schedule.days,
+        "count": person.count, "minimum": person.minimum, "since": person.since, "paused_until": person.paused_until,
+    }  # fmt: skip
+
+
+_PLURALS = {
+    "text": "texts",
+    "keyword": "keywords",
+    "category": "categories",
+    "author": "authors",
+    "exclusion": "exclusions",
+}
+
+
+def _interest(rows: Iterable[Any]) -> Interest:
+    topics: dict[int, float] = {}
+    words: dict[str, tuple[str, ...]] = dict.fromkeys(_PLURALS.values(), ())
+    for r in rows:
+        if r.kind == "topic":
+            topics[r.topic_id] = r.weight
+        else:
+            words[_PLURALS[r.kind]] += (r.text,)
+    return Interest(topics, **words)
+
+
+def _interest_rows(number: int, interest: Interest) -> list[dict[str, Any]]:
+    wants: list[tuple[str, int | None, str | None, float]] = []
+    wants += [("topic", topic, None, weight) for topic, weight in interest.topics.items()]
+    wants += [(kind, None, text, 1.0) for kind, plural in _PLURALS.items() for text in getattr(interest, plural)]
+    return [
+        {"subscriber_id": number, "position": position, "kind": kind, "topic_id": topic, "text": text, "weight": weight}
+        for position, (kind, topic, text, weight) in enumerate(wants)
+    ]

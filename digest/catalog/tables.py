@@ -1,0 +1,281 @@
+"""The tables, in the order in which data reaches them. Changed only with a migration (`catalog/migrations`)."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware moment, kept in UTC; SQLite has no zones, so they are taken off and put back on the way."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None or dialect.name != "sqlite":
+            return value
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+papers = Table(
+    "papers",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("title", Text, nullable=False),
+    Column("abstract", Text, nullable=False),
+    Column("authors", JSON, nullable=False),
+    Column("categories", JSON, nullable=False),
+    Column("links", JSON, nullable=False),
+    Column("announced", Instant, nullable=False),
+    Column("first_seen", Instant, nullable=False),
+    Column("signalled", Instant),
+    Column("since", Instant, index=True),  # when it became news; null for what only ever was a replacement
+)
+
+# one paper per identifier, whatever source named it
+paper_ids = Table(
+    "paper_ids",
+    metadata,
+    Column("scheme", String(16), primary_key=True),
+    Column("value", String(1000), primary_key=True),
+    Column("paper_id", ForeignKey("papers.id"), nullable=False, index=True),
+)
+
+listings = Table(
+    "listings",
+    metadata,
+    Column("source", String(100), primary_key=True),
+    Column("key", String(1000), primary_key=True),
+    Column("paper_id", ForeignKey("papers.id"), nullable=False, index=True),
+    Column("announced", Instant),
+    Column("announce_type", String(20)),
+    Column("first_seen", Instant, nullable=False),
+)
+
+# append-only
+signals = Table(
+    "signals",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("paper_id", ForeignKey("papers.id"), nullable=False),
+    Column("source", String(100), nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("value", Float, nullable=False),
+    Column("at", Instant, nullable=False),
+    Index("ix_signals_paper_id_at", "paper_id", "at"),
+)
+
+sources = Table(
+    "sources",
+    metadata,
+    Column("name", String(100), primary_key=True),
+    Column("etag", Text),
+    Column("modified", Text),
+    Column("fingerprint", Text),
+    Column("newest", Text),
+    Column("asked", Instant, nullable=False),
+    Column("answered", Instant),  # last success
+    Column("brought", Instant),  # last time something was new
+    Column("error", Text),  # of the last attempt, null after a success
+)
+
+topics = Table(
+    "topics",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("slug", String(100), nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("keywords", JSON, nullable=False),
+    Column("categories", JSON, nullable=False),
+    Column("exclusions", JSON, nullable=False),
+    Column("position", Integer),  # null: no longer offered, kept for those who ticked it
+)
+
+subscribers = Table(
+    "subscribers",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("public_id", String(32), nullable=False, unique=True),
+    Column("address", String(320), unique=True),  # null once erased
+    Column("standing", String(10), nullable=False),
+    Column("cadence", String(10), nullable=False),
+    Column("days", JSON, nullable=False),
+    Column("hour", Integer, nullable=False),
+    Column("zone", String(64), nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("minimum", Integer, nullable=False),
+    Column("since", Instant),
+    Column("paused_until", Date),
+    Column("next_turn", String(10)),
+    Column("next_due", Instant),
+    Index(
+        "ix_subscribers_due",
+        "next_due",
+        sqlite_where=text("standing = 'active'"),
+        postgresql_where=text("standing = 'active'"),
+    ),
+)
+
+interests = Table(
+    "interests",
+    metadata,
+    Column("subscriber_id", ForeignKey("subscribers.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("kind", String(10), nullable=False),
+    Column("topic_id", ForeignKey("topics.id")),
+    Column("text", Text),
+    Column("weight", Float, nullable=False),
+)
+
+# requests to subscribe, and at the same time the queue of confirmation mails
+sign_ups = Table(
+    "sign_ups",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("public_id", String(32), nullable=False, unique=True),
+    Column("address", String(320), nullable=False),
+    Column("fingerprint", String(64), nullable=False),  # of the canonical address
+    Column("network", String(64), nullable=False),
+    Column("wishes", JSON, nullable=False),
+    Column("proof", JSON, nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("mailed", Instant),
+    Column("confirmed", Instant),
+    Index("ix_sign_ups_fingerprint_mailed", "fingerprint", "mailed"),
+    Index("ix_sign_ups_network_mailed", "network", "mailed"),
+    Index("ix_sign_ups_state", "state"),
+)
+
+# proof of consent, one row an event (REQ-18)
+consents = Table(
+    "consents",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("subscriber", String(32), nullable=False, index=True),
+    Column("event", String(20), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("proof", JSON, nullable=False),
+)
+
+# survives erasure: a keyed hash of the canonical address, never the address (REQ-21)
+suppressions = Table(
+    "suppressions",
+    metadata,
+    Column("fingerprint", String(64), primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
+editions = Table(
+    "editions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("date", Date, nullable=False, unique=True),
+    Column("opened", Instant, nullable=False),
+    Column("topics", JSON, nullable=False),
+)
+
+# content-addressed: most cards stand in several editions
+cards = Table(
+    "cards",
+    metadata,
+    Column("hash", String(32), primary_key=True),
+    Column("content", Text, nullable=False),
+)
+
+candidates = Table(
+    "candidates",
+    metadata,
+    Column("edition_id", ForeignKey("editions.id"), primary_key=True),
+    Column("ordinal", Integer, primary_key=True),
+    Column("paper_id", ForeignKey("papers.id"), nullable=False),
+    Column("card", ForeignKey("cards.hash"), nullable=False),
+    Column("since", Instant, nullable=False),
+    Column("trend", Float, nullable=False),
+    Column("trend_line", Text, nullable=False),
+)
+
+# compiled templates by content, so that any mail can be rebuilt after the template has changed
+stationery = Table(
+    "stationery",
+    metadata,
+    Column("hash", String(32), primary_key=True),
+    Column("fingerprint", String(64), nullable=False, index=True),
+    Column("content", Text, nullable=False),
+)
+
+digests = Table(
+    "digests",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("subscriber_id", ForeignKey("subscribers.id"), nullable=False),
+    Column("turn", String(10), nullable=False),
+    # frozen when composed
+    Column("edition_id", ForeignKey("editions.id")),
+    Column("picks", LargeBinary, nullable=False),
+    Column("template", ForeignKey("stationery.hash")),
+    Column("message_id", String(200)),
+    Column("date", Instant, nullable=False),
+    Column("deadline", Instant, nullable=False),
+    # the ledger
+    Column("state", String(10), nullable=False),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("not_before", Instant),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("worker", String(64)),
+    Column("sha256", String(64)),
+    Column("resent", Boolean, nullable=False, server_default=text("false")),
+    Column("ended", Instant),
+    UniqueConstraint("subscriber_id", "turn"),
+    Index(
+        "ix_digests_open",
+        "state",
+        "not_before",
+        sqlite_where=text("state IN ('pending', 'sending', 'uncertain')"),
+        postgresql_where=text("state IN ('pending', 'sending', 'uncertain')"),
+    ),
+    Index("ix_digests_edition_id", "edition_id"),
+)
+
+switches = Table(
+    "switches",
+    metadata,
+    Column("name", String(20), primary_key=True),
+    Column("why", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+)
