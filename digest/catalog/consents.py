@@ -1,6 +1,7 @@
 """Who asked to be written to, who agreed to it, and who must never be written to again."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -31,6 +32,10 @@ class Consents:
     def __init__(self, store: Store) -> None:
         self._store = store
 
+    def exclusive(self) -> AbstractContextManager[bool]:
+        """The lock of whoever works off the queue. Raises Busy."""
+        return self._store.lock("post")
+
     def queue(self, sign_up: SignUp) -> None:
         """Remember a request; whether a mail follows is decided when the queue is worked off."""
         columns = ("public_id", "address", "fingerprint", "network", "wishes", "proof", "at", "state")
@@ -47,8 +52,8 @@ class Consents:
     def mark(self, sign_up: SignUp, state: str, now: datetime) -> None:
         """Committed before the confirmation mail leaves: a crash loses a mail, never sends two."""
         values: dict[str, Any] = {"state": state}
-        if state == "sending":
-            values["mailed"] = now
+        if state in ("sending", "queued"):  # back in the queue, it has not used up its budget
+            values["mailed"] = now if state == "sending" else None
         with self._store.write() as db:
             db.execute(update(t.sign_ups).where(t.sign_ups.c.id == sign_up.id).values(values))
 
@@ -92,6 +97,12 @@ class Consents:
         """Why this address must not be written to; None when it may."""
         with self._store.read() as db:
             return db.scalar(select(t.suppressions.c.reason).where(t.suppressions.c.fingerprint == fingerprint))
+
+    def barred(self, fingerprints: Collection[str]) -> set[str]:
+        """Those of *fingerprints* that are suppressed."""
+        wanted = select(t.suppressions.c.fingerprint).where(t.suppressions.c.fingerprint.in_(fingerprints))
+        with self._store.read() as db:
+            return set(db.scalars(wanted))
 
     def _sign_ups(self, condition: Any, limit: int) -> list[SignUp]:
         s = t.sign_ups

@@ -40,7 +40,7 @@ class Delivery:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Settled:
     """The new state of one claimed row. *sha256* of the bytes that were handed over, where any were."""
 
     id: int
@@ -90,16 +90,16 @@ class Deliveries:
         place = {number: i for i, number in enumerate(ids)}
         return sorted((_delivery(r) for r in rows), key=lambda delivery: place[delivery.digest.id])
 
-    def fold(self, verdicts: Sequence[Verdict], now: datetime) -> None:
+    def fold(self, settled: Sequence[Settled], now: datetime) -> None:
         """What became of claimed rows, in one transaction; rows that are not `sending` any more are left alone."""
-        if not verdicts:
+        if not settled:
             return
         d = t.digests
         values = {
             "state": bindparam("to"), "reason": bindparam("why"), "not_before": bindparam("wait"),
             "sha256": func.coalesce(d.c.sha256, bindparam("sha")), "ended": now, "worker": None,
         }  # fmt: skip
-        rows = [{"key": v.id, "to": v.state, "why": v.reason, "wait": v.not_before, "sha": v.sha256} for v in verdicts]
+        rows = [{"key": v.id, "to": v.state, "why": v.reason, "wait": v.not_before, "sha": v.sha256} for v in settled]
         with self._store.write() as db:
             db.execute(
                 update(d).where((d.c.id == bindparam("key")) & (d.c.state == State.SENDING)).values(values), rows

@@ -35,7 +35,8 @@ class Subscribers:
                 db.execute(update(s).where(s.c.id == subscriber.id).values(row))
                 number = subscriber.id
             else:
-                number = db.scalar(insert(s).values(row).returning(s.c.id)) or 0
+                db.execute(self._store.ignoring(s), row)  # two confirmations at once make one subscriber
+                number = db.scalar(select(s.c.id).where(s.c.address == subscriber.address)) or 0
             db.execute(delete(t.interests).where(t.interests.c.subscriber_id == number))
             if wants := _interest_rows(number, subscriber.interest):
                 db.execute(insert(t.interests), wants)
@@ -90,12 +91,9 @@ class Subscribers:
             found: datetime | None = db.scalar(select(func.min(s.c.next_due)).where(s.c.standing == Standing.ACTIVE))
             return found
 
-    def wake(self, today: date) -> int:
-        """End the pauses that are over; how many."""
+    def pauses_over(self, today: date) -> list[Subscriber]:
         s = t.subscribers
-        over = (s.c.standing == Standing.PAUSED) & (s.c.paused_until <= today)
-        with self._store.write() as db:
-            return db.execute(update(s).where(over).values(standing=Standing.ACTIVE, paused_until=None)).rowcount
+        return list(self._where((s.c.standing == Standing.PAUSED) & (s.c.paused_until <= today)))
 
     def deliverable(self, numbers: Sequence[int]) -> dict[int, Subscriber]:
         """Those of *numbers* that still want their mail, as of now."""

@@ -10,7 +10,7 @@ ChunkId = str
 
 class Engine(Protocol):
     def map(self, task: str, chunks: Iterable[ChunkId]) -> None:
-        """Runs the chunks of `collect`, `compose` or `deliver` to their end; the first failure is raised after the others ran."""
+        """Runs the chunks of `collect`, `compose` or `deliver` to their end; a failure is raised after all ran."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,34 @@
+"""`python -m digest` and the `digest` command: run the CLI, tell failures in one line, exit with their code.
+
+Exit codes: 0 done · 1 something else failed · 2 the command, the configuration or a name cannot be used · 3 a source ·
+4 a template · 5 the database · 6 the transport · 7 another process is at work · 130 interrupted.
+"""
+
+import os
+import sys
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: our matrices are too small for more
+
+
+def main() -> None:
+    """Runs the command line and exits with one of the codes above."""
+    from digest.cli import cli
+    from digest.errors import ConfigError, DigestError
+
+    try:
+        cli(prog_name="digest")
+    except ConfigError as error:
+        sys.exit(_told(error, 2))
+    except DigestError as error:
+        sys.exit(_told(error, error.exit_code))
+    except OSError as error:
+        sys.exit(_told(error, 1))
+
+
+def _told(error: Exception, code: int) -> int:
+    print(f"digest: {error}", file=sys.stderr)  # noqa: T201  a face
+    return code
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,190 @@
+"""`Settings` become wired services, each made when it is first asked for. The only place that picks concrete classes."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import is_dataclass
+from datetime import timedelta
+from functools import cached_property
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from digest import clock, config, links
+from digest.config import Settings, Where, shipped
+from digest.errors import ConfigError
+from digest.model import Publication, Topic
+
+if TYPE_CHECKING:  # a command loads the rooms that it enters
+    from digest.catalog import Catalog
+    from digest.delivery import Transport
+    from digest.delivery.dkim import Signer
+    from digest.services.collect import Collect
+    from digest.services.deliver import Deliver
+    from digest.services.doctor import Doctor
+    from digest.services.printing import Printing
+    from digest.services.publish import Publish
+    from digest.services.subscriptions import Subscriptions
+    from digest.sources import Source
+    from digest.sources.http import Http
+
+
+class App:
+    """One configuration at work. What cannot be used is a ConfigError with file and line."""
+
+    def __init__(self, settings: Settings, now: clock.Clock = clock.system) -> None:
+        self.settings = settings
+        self.clock = now
+
+    @cached_property
+    def publication(self) -> Publication:
+        return self.settings.publication_value()
+
+    @cached_property
+    def templates(self) -> list[Path]:
+        """Where templates are looked for, file by file: the operator's folder, then ours."""
+        return [self.settings.file(self.settings.templates), shipped("templates")]
+
+    @cached_property
+    def catalog(self) -> "Catalog":
+        """Opened, its schema checked; a database that does not exist is made, with keys to go with it."""
+        from digest.catalog import Catalog
+
+        catalog = Catalog(self.settings.database_url)
+        if catalog.store.version() is None:
+            self._create_keys()
+            catalog.store.create()
+        catalog.store.require_current()
+        catalog.topics.offer([Topic(0, **topic.model_dump()) for topic in self.settings.topics])
+        return catalog
+
+    def _create_keys(self) -> None:
+        """Only for a new database: links that were mailed depend on the keys of an old one."""
+        path = self.settings.file(self.settings.keys)
+        if not path.exists():
+            links.create(path)
+
+    @cached_property
+    def links(self) -> links.Links:
+        _ = self.catalog  # a new one brings its keys
+        return links.load(self.settings.file(self.settings.keys))
+
+    @cached_property
+    def sources(self) -> list["Source"]:
+        return [
+            self._part("sources", "SOURCE", entry.kind, {"name": entry.name, **entry.options}, ("sources", i))
+            for i, entry in enumerate(self.settings.sources)
+        ]
+
+    @cached_property
+    def transport(self) -> "Transport":
+        chosen = self.settings.transport
+        options = dict(chosen.options)
+        if chosen.kind == "maildir":
+            options["path"] = str(self.settings.file(options.get("path", "outbox")))
+        made: Transport = self._part("delivery", "TRANSPORT", chosen.kind, options, ("transport",))
+        return made
+
+    @cached_property
+    def signer(self) -> "Signer | None":
+        from digest.delivery.dkim import Signer
+
+        dkim = self.settings.delivery.dkim
+        return Signer(dkim.domain, dkim.selector, dkim.key.encode()) if dkim else None
+
+    @cached_property
+    def http(self) -> "Http":
+        from digest.sources.http import Http
+
+        return Http(self.settings.user_agent, root=self.settings.root, files=True)
+
+    @cached_property
+    def printing(self) -> "Printing":
+        from digest.services.printing import Printing
+
+        return Printing(self.catalog, self.links, self.publication, self.templates, self.signer)
+
+    @cached_property
+    def collect(self) -> "Collect":
+        from digest.services.collect import Collect
+
+        window = timedelta(days=self.settings.publish.window)
+        return Collect(self.catalog, self.sources, self.http, window, self.clock)
+
+    @cached_property
+    def publish(self) -> "Publish":
+        from digest.services.publish import Publish, Rhythm
+
+        said = self.settings.publish
+        rhythm = Rhythm(said.at, timedelta(minutes=said.wait), timedelta(days=said.window), timedelta(days=said.recent))
+        deadline = timedelta(hours=self.settings.delivery.deadline_hours)
+        return Publish(self.catalog, self.links, self.printing, rhythm, self.clock, deadline)
+
+    @cached_property
+    def deliver(self) -> "Deliver":
+        from digest.services.deliver import Deliver
+
+        said = self.settings.delivery
+        return Deliver(
+            self.catalog,
+            self.links,
+            self.printing,
+            self.transport,
+            self.clock,
+            journal=self._beside_database(),
+            connections=said.connections,
+            hold=said.uncertain == "hold",
+            problems=self.settings.sending_problems(),
+        )
+
+    def _beside_database(self) -> Path:
+        """Where the journal lies: with the ledger that it belongs to."""
+        store = self.catalog.store
+        return store.path.with_suffix(".journal") if store.path else self.settings.file("digest.journal")
+
+    @cached_property
+    def subscriptions(self) -> "Subscriptions":
+        from digest.services.subscriptions import Limits, Subscriptions
+
+        said = self.settings.sign_up
+        limits = Limits(said.per_address_10min, said.per_address_day, said.per_network_hour, said.total_hour)
+        return Subscriptions(self.catalog, self.links, self.printing, limits, self.clock)
+
+    @cached_property
+    def doctor(self) -> "Doctor":
+        from digest.services.doctor import Doctor
+
+        names = [entry.name for entry in self.settings.sources]
+        return Doctor(self.catalog, self.clock, names, self.settings.sending_problems())
+
+    def _part(self, room: str, name: str, kind: str, options: Mapping[str, Any], where: Where) -> Any:
+        """The class that *kind* names, made from its own settings."""
+        from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+        made = self._class(room, name, kind, where)
+        made.__pydantic_config__ = ConfigDict(extra="forbid")
+        try:
+            return TypeAdapter(made).validate_python(dict(options))
+        except ValidationError as error:
+            flaws = [(*where, *flaw["loc"]) for flaw in error.errors(include_url=False)]
+            said = [flaw["msg"].removeprefix("Value error, ") for flaw in error.errors(include_url=False)]
+            complaints = [
+                str(self.settings.complain(at, f"{msg} ({kind})")) for at, msg in zip(flaws, said, strict=True)
+            ]
+            raise ConfigError("\n".join(complaints)) from error
+
+    def _class(self, room: str, name: str, kind: str, where: Where) -> Any:
+        for entry in entry_points(group=f"digest.{name.lower()}s", name=kind):
+            return entry.load()
+        folder = Path(__file__).parent / room
+        known = sorted(p.stem for p in folder.glob("*.py") if re.search(rf"^{name}\b", p.read_text("utf-8"), re.M))
+        if kind not in known:
+            raise self.settings.complain((*where, "kind"), f"{kind!r} is no kind we have; known are {', '.join(known)}")
+        made = getattr(import_module(f"digest.{room}.{kind}"), name)
+        assert is_dataclass(made)
+        return made
+
+
+def load(path: Path, now: clock.Clock = clock.system) -> App:
+    """Raises ConfigError."""
+    return App(config.load(path), now)

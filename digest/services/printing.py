@@ -1,0 +1,90 @@
+"""From a digest row to its message: stationery, press and links, the same for sending, previews and rebuilding."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+
+from digest.catalog import Catalog
+from digest.delivery.address import return_path
+from digest.delivery.dkim import Signer
+from digest.errors import NotFound
+from digest.links import Links, Purpose
+from digest.model import WELCOME, Digest, Edition, Outgoing, Publication, Subscriber
+from digest.rendering.press import Press, Urls
+from digest.rendering.stationery import Stationery, compiled, fingerprint
+
+PRESSES = 4
+"""kept ready: an edition's cards are encoded once per layout, and a run rarely needs more than today's"""
+
+
+def layout(turn: str) -> str:
+    """The folder of `templates/email` that a turn is printed with."""
+    return WELCOME if turn == WELCOME else "digest"
+
+
+@dataclass
+class Printing:
+    catalog: Catalog
+    links: Links
+    publication: Publication
+    templates: Sequence[Path]
+    """folders in which files are looked for, the operator's first"""
+    signer: Signer | None = None
+    _presses: dict[tuple[str, int], Press] = field(default_factory=dict)
+
+    def stationery(self, layout: str) -> Stationery:
+        """Compiled from today's files, or as kept when they have not changed. Raises TemplateError."""
+        print_ = fingerprint(layout, self.templates, self.publication)
+        kept = self.catalog.editions.stationery(fingerprint=print_)
+        if kept:
+            return Stationery.loads(kept)
+        made = compiled(layout, self.templates, self.publication)
+        self.catalog.editions.keep_stationery(made.hash, print_, made.dumps())
+        return made
+
+    def press(self, template: str, edition: int | Edition) -> Press:
+        """For the stationery with this hash; raises NotFound when the catalog has lost it."""
+        number = edition if isinstance(edition, int) else edition.id
+        if (template, number) not in self._presses:
+            content = self.catalog.editions.stationery(hash_=template)
+            if content is None:
+                raise NotFound(f"the catalog has no stationery {template}; restore it from a backup")
+            whole = self.catalog.editions.get(edition) if isinstance(edition, int) else edition
+            while len(self._presses) >= PRESSES:
+                del self._presses[next(iter(self._presses))]
+            self._presses[template, number] = Press(Stationery.loads(content), whole)
+        return self._presses[template, number]
+
+    def urls(self, public_id: str, day: date, *, inert: bool = False) -> Urls:
+        """The links of one digest; *inert* ones look alike and do nothing (REQ-57)."""
+
+        def token(purpose: Purpose) -> str:
+            return self.links.sign(Purpose.PREVIEW if inert else purpose, public_id)
+
+        base = self.publication.base_url
+        return Urls(
+            unsubscribe=f"{base}/u/{token(Purpose.UNSUBSCRIBE)}",
+            preferences=f"{base}/preferences/{token(Purpose.PREFERENCES)}",
+            online=f"{base}/editions/{day.isoformat()}",
+        )
+
+    def message(self, digest: Digest, reader: Subscriber, *, inert: bool = False) -> bytes:
+        """The bytes of a digest row, the same every time."""
+        press = self.press(digest.template, digest.edition)
+        urls = self.urls(reader.public_id, press.edition.date, inert=inert)
+        since = reader.since.date() if reader.since else None
+        return self.signed(press.message(digest, reader.address, since, urls), digest.date)
+
+    def signed(self, message: bytes, date: datetime) -> bytes:
+        """With a DKIM signature where there is a key; its time is the message's own, so that it can be made again."""
+        return self.signer.sign(message, int(date.timestamp())) if self.signer else message
+
+    def outgoing(self, digest: Digest, reader: Subscriber) -> Outgoing:
+        """With the signed return path that says which row a bounce is about."""
+        sender = self.return_path(digest.id)
+        return Outgoing(digest.id, sender, reader.address, self.message(digest, reader))
+
+    def return_path(self, digest: int) -> str:
+        domain = self.publication.return_domain or self.publication.sender.rpartition("@")[2]
+        return return_path(domain, self.links.return_token(digest))

@@ -1,0 +1,281 @@
+"""Open the day's edition, compose the digests that fall due, and show both before anybody gets them."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+
+from digest.catalog import Catalog
+from digest.catalog.deliveries import Composed
+from digest.catalog.subscribers import Due
+from digest.clock import Clock
+from digest.errors import NotFound
+from digest.links import Links
+from digest.model import (
+    WELCOME,
+    Candidate,
+    Digest,
+    Edition,
+    Interest,
+    Pick,
+    Schedule,
+    Skipped,
+    Standing,
+    Subscriber,
+    Topic,
+    Turn,
+)
+from digest.ranking.compose import Ranker, Wish
+from digest.ranking.trend import trends
+from digest.rendering.press import Item, Parts, items
+from digest.services.engine import ChunkId, Engine, Local
+from digest.services.printing import Printing, layout
+
+Day = date
+"""a name for the type where a field is called date"""
+
+LATE = timedelta(hours=12)
+"""a turn later than this is skipped: nobody wants the morning's mail at night"""
+
+MEMORY = timedelta(days=31)
+"""picks of digests this young are not picked again"""
+
+CHUNK = 500
+
+
+@dataclass(frozen=True)
+class Rhythm:
+    """When an edition opens (UTC), how long it waits for a late source, and how far back its candidates go."""
+
+    at: time = time(6)
+    wait: timedelta = timedelta(minutes=90)
+    window: timedelta = timedelta(days=7)
+    recent: timedelta = timedelta(days=3)
+    """what daily cadences draw on"""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The edition, and whether this call opened it; or why there is none yet."""
+
+    edition: date | None
+    new: bool = False
+    candidates: int = 0
+    waiting_for: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class EditionPage:
+    """What everybody may see of an edition: its general ranking, and the way to its neighbours."""
+
+    date: Day
+    items: list[Item]
+    earlier: Day | None
+    later: Day | None
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What one person's next digest would be."""
+
+    edition: Edition
+    turn: str
+    items: list[Item]
+    parts: Parts
+    message: bytes
+
+
+@dataclass
+class Publish:
+    catalog: Catalog
+    links: Links
+    printing: Printing
+    rhythm: Rhythm
+    clock: Clock
+    deadline: timedelta = timedelta(hours=24)
+    engine: Callable[["Publish"], Engine] = lambda self: Local({"compose": self.compose_chunk})
+    _edition: Edition | None = field(default=None, repr=False)
+    _ranker: tuple[int, list[Topic], Ranker] | None = field(default=None, repr=False)
+
+    # ---- the edition
+
+    def open(self, *, wait: bool = True) -> Opened:
+        """Freeze today's edition if it is time and it has not been done; *wait* for a late source as configured."""
+        now = self.clock()
+        day, opens = now.date(), self._opens(now.date())
+        if now < opens:
+            return Opened(None)
+        if day in self.catalog.editions.dates()[:1]:
+            return Opened(day)
+        late = self._late_sources(opens) if wait and now < opens + self.rhythm.wait else ()
+        if late:
+            return Opened(None, waiting_for=late)
+        candidates = self._candidates(now)
+        topics = {topic.id: topic.name for topic in self.catalog.topics.all()}
+        new = self.catalog.editions.open(day, now, candidates, topics)
+        return Opened(day, new, len(candidates))
+
+    def _opens(self, day: date) -> datetime:
+        return datetime.combine(day, self.rhythm.at, tzinfo=UTC)
+
+    def _late_sources(self, opens: datetime) -> tuple[str, ...]:
+        """Sources that answered lately and do not now: worth a wait. One that has been down for days is not."""
+        lately = opens - timedelta(days=3)
+        records = self.catalog.papers.sources()
+        return tuple(s.name for s in records if s.error and s.answered and s.answered > lately)
+
+    def _candidates(self, now: datetime) -> list[Candidate]:
+        news = self.catalog.papers.news(now - self.rhythm.window, now)
+        since = {card.paper: moment for card, moment in news}
+        found = trends(self.catalog.papers.signals(since, now), since, now)
+        return [
+            Candidate(ordinal, card, moment, trend.value, trend.line)
+            if (trend := found.get(card.paper))
+            else Candidate(ordinal, card, moment)
+            for ordinal, (card, moment) in enumerate(news[: 2**16])
+        ]
+
+    def edition(self, day: date | None = None) -> Edition | None:
+        """The edition of *day*, or the newest; the last one asked for is kept."""
+        if day is None:
+            day = next((d for d in self.catalog.editions.dates() if d <= self.clock().date()), None)
+        kept = self._edition  # one look: other threads may put theirs there
+        if day and (kept is None or kept.date != day):
+            kept = self._edition = self.catalog.editions.of(day)
+        return kept if day else None
+
+    def page(self, day: date | None = None, topic: str | None = None, count: int = 20) -> EditionPage | None:
+        """An edition as the public sees it, ranked for nobody or for one topic; None where there is none."""
+        edition = self.edition(day)
+        if edition is None:
+            return None
+        interest = Interest({t.id: 1.0 for t in self.catalog.topics.offered() if t.slug == topic})
+        picks = self._picks(edition, [self._wish(edition, interest, count)])[0]
+        dates = self.catalog.editions.dates()
+        earlier = max((d for d in dates if d < edition.date), default=None)
+        later = min((d for d in dates if d > edition.date), default=None)
+        return EditionPage(edition.date, items(edition, picks), earlier, later)
+
+    # ---- digests
+
+    def compose(self) -> Counter[str]:
+        """Write the digest of every turn that is due, in chunks; how many rows by state or reason for skipping."""
+        self._composed: Counter[str] = Counter()
+        now = self.clock()
+        while chunks := self.catalog.subscribers.due_chunks(now, CHUNK):
+            before = self._composed.total()
+            self.engine(self).map("compose", [f"{first}-{last}" for first, last in chunks])
+            if self._composed.total() == before:
+                break  # whoever is still due waits for an edition
+        return self._composed
+
+    def compose_chunk(self, chunk: ChunkId) -> None:
+        """The due turns of subscribers FIRST-LAST; running it twice adds nothing (UNIQUE(subscriber, turn))."""
+        now = self.clock()
+        first, _, last = chunk.partition("-")
+        due = [d for d in self.catalog.subscribers.due(now, int(first), int(last)) if not self._must_wait(d, now)]
+        late = [d for d in due if now - d.turn.due > LATE and d.turn.label != WELCOME]
+        timely = [d for d in due if d not in late]
+        composed = [self._skipped(d, Skipped.TOO_LATE, now) for d in late]
+        if edition := self.edition():
+            composed += self._digests(edition, timely, now)
+        self.catalog.deliveries.add(composed)
+        self._composed.update(c.skipped or "pending" for c in composed)
+
+    def _must_wait(self, due: Due, now: datetime) -> bool:
+        """Turns since the opening hour wait for the edition that is itself waiting for a source."""
+        opens = self._opens(now.date())
+        opening = opens <= now < opens + self.rhythm.wait and now.date() not in self.catalog.editions.dates()[:1]
+        return opening and due.turn.due >= opens
+
+    def _digests(self, edition: Edition, due: Sequence[Due], now: datetime) -> list[Composed]:
+        had = self._had([d.subscriber.id for d in due], now)
+        wishes = [
+            self._wish(edition, d.subscriber.interest, d.subscriber.count, d.turn, had[d.subscriber.id]) for d in due
+        ]
+        picked = self._picks(edition, wishes) if due else []
+        return [
+            Composed(self._digest(d.subscriber, d.turn, edition, picks, now), self._following(d, now))
+            if len(picks) >= d.subscriber.minimum
+            else self._skipped(d, Skipped.NOTHING_NEW, now)
+            for d, picks in zip(due, picked, strict=True)
+        ]
+
+    def _digest(self, reader: Subscriber, turn: Turn, edition: Edition, picks: Sequence[Pick], now: datetime) -> Digest:
+        domain = self.printing.publication.sender.rpartition("@")[2]
+        return Digest(
+            id=0,
+            subscriber=reader.id,
+            turn=turn.label,
+            edition=edition.id,
+            picks=tuple(picks),
+            template=self._stationery(layout(turn.label)),
+            message_id=self.links.message_id(reader.public_id, turn.label, domain),
+            date=now.replace(microsecond=0),
+            deadline=now + self.deadline,
+        )
+
+    def _stationery(self, name: str) -> str:
+        return self.printing.stationery(name).hash
+
+    def _skipped(self, due: Due, why: Skipped, now: datetime) -> Composed:
+        nothing = Digest(0, due.subscriber.id, due.turn.label, 0, (), "", "", now, now)
+        return Composed(nothing, self._following(due, now), why)
+
+    def _following(self, due: Due, now: datetime) -> Turn:
+        """After a welcome the usual turns begin; otherwise one after the other, so that each gets its row."""
+        schedule = due.subscriber.schedule
+        return schedule.next(now if due.turn.label == WELCOME else due.turn.due)
+
+    def _had(self, subscribers: Sequence[int], now: datetime) -> dict[int, frozenset[int]]:
+        """Ids of the papers each of them got (or still may get) lately."""
+        past = self.catalog.deliveries.had(subscribers, now - MEMORY)
+        papers = self.catalog.editions.papers(sorted({edition for rows in past.values() for edition, _ in rows}))
+        return {
+            who: frozenset(papers[edition][ordinal] for edition, ordinals in rows for ordinal in ordinals)
+            for who, rows in past.items()
+        }
+
+    # ---- ranking
+
+    def _wish(
+        self,
+        edition: Edition,
+        interest: Interest,
+        count: int,
+        turn: Turn | None = None,
+        had: frozenset[int] = frozenset(),
+    ) -> Wish:
+        whole = turn is None or turn.weekly or turn.label == WELCOME
+        after = edition.opened - (self.rhythm.window if whole else self.rhythm.recent)
+        return Wish(interest, count, had, after)
+
+    def _picks(self, edition: Edition, wishes: Sequence[Wish]) -> list[tuple[Pick, ...]]:
+        topics = self.catalog.topics.all()
+        kept = self._ranker
+        if kept is None or kept[:2] != (edition.id, topics):
+            kept = self._ranker = edition.id, topics, Ranker(edition.candidates, topics, edition.opened)
+        return kept[2].picks(wishes)
+
+    # ---- looking ahead
+
+    def preview(self, reader: Subscriber, day: date | None = None) -> Preview:
+        """Their next digest as it would be sent, with links that do nothing. Raises NotFound without an edition."""
+        edition = self.edition(day)
+        if edition is None:
+            raise NotFound(f"there is no edition {'of ' + day.isoformat() if day else 'yet'}; run `digest publish`")
+        now = self.clock()
+        turn = reader.schedule.next(now)
+        had = self._had([reader.id], now)[reader.id] if reader.id else frozenset()
+        picks = self._picks(edition, [self._wish(edition, reader.interest, reader.count, turn, had)])[0]
+        digest = self._digest(reader, turn, edition, picks, now)
+        press = self.printing.press(digest.template, edition)
+        urls = self.printing.urls(reader.public_id, edition.date, inert=True)
+        since = reader.since.date() if reader.since else None
+        parts = press.parts(digest, reader.address, since, urls)
+        message = self.printing.signed(press.message(digest, reader.address, since, urls), digest.date)
+        return Preview(edition, turn.label, items(edition, picks), parts, message)
+
+    def anybody(self, interest: Interest, count: int = 10, address: str = "reader@example.org") -> Subscriber:
+        """A reader for previews, who is not in the catalog."""
+        return Subscriber(0, "preview", address, Standing.ACTIVE, Schedule(), interest, count)

@@ -1,0 +1,328 @@
+"""Signing up, agreeing, changing one's mind, leaving; and what an operator does for a subscriber."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import date, datetime, timedelta
+from itertools import chain
+from typing import Any
+
+from digest.catalog import Catalog
+from digest.catalog.consents import SignUp
+from digest.clock import Clock
+from digest.delivery import Transport
+from digest.delivery.address import canonical, network, normal
+from digest.errors import BadLink, DigestError, NotFound
+from digest.links import Links, Purpose, new_public_id
+from digest.model import WELCOME, Cadence, Interest, Outgoing, Schedule, Standing, Subscriber, Topic, Turn
+from digest.rendering.press import letter
+from digest.services.printing import Printing
+
+KEPT = timedelta(days=30)
+"""how long an unconfirmed request is remembered"""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What is kept of an act of consent (REQ-18). *wording*: the text the person agreed to."""
+
+    ip: str
+    user_agent: str
+    form_url: str
+    wording: str
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How many confirmation mails may leave (REQ-24): for one address, for one network, in all."""
+
+    address_10_minutes: int = 1
+    address_day: int = 3
+    network_hour: int = 20
+    hour: int = 1000
+
+
+@dataclass(frozen=True)
+class Preferences:
+    """What a subscriber may set."""
+
+    interest: Interest
+    schedule: Schedule
+    count: int = 10
+    paused_until: date | None = None
+
+
+@dataclass
+class Subscriptions:
+    catalog: Catalog
+    links: Links
+    printing: Printing
+    limits: Limits
+    clock: Clock
+
+    # ---- what a person does
+
+    def request(self, address: str, interest: Interest, schedule: Schedule, proof: Proof) -> None:
+        """Queue a request. The work is the same whoever asks; what follows is decided when the queue is worked off.
+
+        Raises AddressError for what can be no address at all.
+        """
+        address = normal(address)
+        self.catalog.consents.queue(
+            SignUp(
+                id=0,
+                public_id=new_public_id(),
+                address=address,
+                fingerprint=self.links.fingerprint(canonical(address)),
+                network=network(proof.ip),
+                wishes=_dumped(interest, schedule),
+                proof=_kept(proof),
+                at=self.clock(),
+            )
+        )
+
+    def confirmable(self, token: str) -> SignUp:
+        """The request behind a confirmation link. Raises BadLink."""
+        found = self.catalog.consents.sign_up(self.links.read(token, Purpose.CONFIRM, self.clock()))
+        if found is None:
+            raise BadLink(expired=True)
+        return found
+
+    def confirm(self, token: str, proof: Proof) -> None:
+        """Begin the subscription and owe a welcome; once more does nothing. Raises BadLink."""
+        sign_up, now = self.confirmable(token), self.clock()
+        if sign_up.confirmed or self.catalog.consents.suppressed(sign_up.fingerprint):
+            return
+        interest, schedule = _loaded(sign_up.wishes)
+        subscriber = self._begin(sign_up.address, sign_up.public_id, interest, schedule)
+        self.catalog.consents.record(subscriber.public_id, "requested", sign_up.at, sign_up.proof)
+        self.catalog.consents.record(
+            subscriber.public_id, "confirmed", now, _kept(proof) | {"token": sign_up.public_id}
+        )
+        self.catalog.consents.confirm(sign_up, now)
+
+    def never(self, token: str) -> None:
+        """Whoever got a confirmation mail wants no mail from us, ever. Raises BadLink."""
+        sign_up = self.confirmable(token)
+        self.catalog.consents.suppress(sign_up.fingerprint, "asked never to be written to", self.clock())
+        if subscriber := self.catalog.subscribers.by_address(sign_up.address):
+            self._end(subscriber, "never")
+
+    def preferences(self, token: str) -> Subscriber:
+        """Whose preferences these are. Raises BadLink, also when the person has been erased."""
+        return self._known(self.links.read(token, Purpose.PREFERENCES))
+
+    def change(
+        self, token: str, *, interest: Interest, schedule: Schedule, count: int, paused_until: date | None
+    ) -> None:
+        """Set the preferences, pause or go on. Raises BadLink."""
+        self.set(self.preferences(token), Preferences(interest, schedule, count, paused_until))
+
+    def may_leave(self, token: str) -> None:
+        """Only looks: raises BadLink unless this link would unsubscribe somebody."""
+        self.links.read(token, Purpose.UNSUBSCRIBE)
+
+    def leave(self, token: str) -> None:
+        """End all digests at once. Leaving twice, or after having been erased, is fine. Raises BadLink."""
+        public_id = self.links.read(token, Purpose.UNSUBSCRIBE)
+        subscriber = self.catalog.subscribers.by_public_id(public_id)
+        if subscriber and subscriber.standing is not Standing.LEFT:
+            self._end(subscriber, "left")
+
+    # ---- what an operator does
+
+    def add(
+        self,
+        address: str,
+        interest: Interest,
+        schedule: Schedule,
+        reason: str,
+        *,
+        count: int = 10,
+        after: datetime | None = None,
+    ) -> Subscriber:
+        """Subscribe somebody whose consent the operator has, for *reason*; the first mail is a welcome.
+
+        With *after*, no welcome: the first turn is the one due later than that. Raises AddressError, DigestError.
+        """
+        address, now = normal(address), self.clock()
+        if why := self.catalog.consents.suppressed(self.links.fingerprint(canonical(address))):
+            raise DigestError(f"{address} must not be written to: {why}")
+        subscriber = self._begin(address, new_public_id(), interest, schedule, count, after)
+        self.catalog.consents.record(subscriber.public_id, "operator", now, {"reason": reason})
+        return subscriber
+
+    def find(self, who: str) -> Subscriber:
+        """By address, public id or number. Raises NotFound."""
+        if "@" in who:
+            found = self.catalog.subscribers.by_address(normal(who))
+        else:
+            found = self.catalog.subscribers.by_public_id(who)
+        if found is None:
+            raise NotFound(f"there is no subscriber {who}; `digest subscribers list` shows all")
+        return found
+
+    def set(self, subscriber: Subscriber, preferences: Preferences) -> None:
+        """Raises nothing; what is not mentioned in *preferences* stays."""
+        paused = preferences.paused_until is not None
+        changed = replace(
+            subscriber,
+            interest=preferences.interest,
+            schedule=preferences.schedule,
+            count=preferences.count,
+            paused_until=preferences.paused_until,
+            standing=Standing.PAUSED if paused else Standing.ACTIVE,
+        )
+        if subscriber.standing is Standing.LEFT:
+            changed = replace(changed, standing=Standing.LEFT)
+        moved = changed.schedule != subscriber.schedule or changed.standing != subscriber.standing
+        self.catalog.subscribers.put(changed, changed.schedule.next(self.clock()) if moved else None)
+
+    def wake(self) -> int:
+        """End the pauses that are over; how many."""
+        over = self.catalog.subscribers.pauses_over(self.clock().date())
+        for subscriber in over:
+            self.set(subscriber, Preferences(subscriber.interest, subscriber.schedule, subscriber.count))
+        return len(over)
+
+    def erase(self, subscriber: Subscriber) -> None:
+        """Forget a person. Their links go on to answer "you are unsubscribed"."""
+        self.catalog.subscribers.erase(subscriber.id)
+
+    def exported(self, subscriber: Subscriber) -> dict[str, Any]:
+        """All that is known of a person, ready for JSON."""
+        return {
+            **asdict(subscriber),
+            "topics": [topic.name for topic in self.catalog.topics.all() if topic.id in subscriber.interest.topics],
+            "consents": self.catalog.consents.history(subscriber.public_id),
+            "digests": [
+                {"turn": d.digest.turn, "date": d.digest.date, "state": d.state}
+                for d in self.catalog.deliveries.of(subscriber=subscriber.id)
+            ],
+        }
+
+    def topics(self) -> list[Topic]:
+        return self.catalog.topics.offered()
+
+    def interest(self, names: Iterable[str]) -> tuple[Interest, list[str]]:
+        """An interest from topic names or slugs; what is neither becomes free text and is returned beside it."""
+        by_name = {key: topic.id for topic in self.topics() for key in (topic.name.lower(), topic.slug.lower())}
+        wanted = [name.strip() for name in names if name.strip()]
+        unknown = [name for name in wanted if name.lower() not in by_name]
+        return Interest({by_name[n.lower()]: 1.0 for n in wanted if n.lower() in by_name}, tuple(unknown)), unknown
+
+    # ---- the queue of confirmation mails
+
+    def post(self, transport: Transport) -> int:
+        """Send the confirmation mails that are asked for and allowed; how many left. At most once each. Raises Busy."""
+        with self.catalog.consents.exclusive():
+            return self._post(transport)
+
+    def _post(self, transport: Transport) -> int:
+        waiting = self._allowed(self.catalog.consents.queued())
+        first = next(waiting, None)
+        if first is None:
+            return 0
+        sign_ups: dict[int, SignUp] = {}
+        sent = 0
+        for outcome in transport.deliver(self._letters(first, waiting, sign_ups)):
+            sign_up = sign_ups[outcome.id]
+            permanent = outcome.code >= 500 or self.clock() - sign_up.at > timedelta(days=1)
+            state = "mailed" if outcome.accepted else "failed" if permanent else "queued"
+            self.catalog.consents.mark(sign_up, state, self.clock())
+            sent += outcome.accepted
+            if state == "queued":
+                break  # the server is in trouble: once more at the next tick
+        return sent
+
+    def tidy(self) -> int:
+        """Delete what was asked for and never confirmed; how many requests."""
+        return self.catalog.consents.forget(self.clock() - KEPT)
+
+    def _allowed(self, queued: Sequence[SignUp]) -> Iterator[SignUp]:
+        for sign_up in queued:
+            if self._refusal(sign_up):
+                self.catalog.consents.mark(sign_up, "refused", self.clock())
+            else:
+                yield sign_up
+
+    def _refusal(self, sign_up: SignUp) -> str | None:
+        """Why no mail follows this request, seen from the moment it is worked off."""
+        consents, now, limits = self.catalog.consents, self.clock(), self.limits
+        if consents.suppressed(sign_up.fingerprint):
+            return "suppressed"
+        print_, net = sign_up.fingerprint, sign_up.network
+        budgets: tuple[tuple[int, timedelta, dict[str, str]], ...] = (
+            (limits.address_10_minutes, timedelta(minutes=10), {"fingerprint": print_}),
+            (limits.address_day, timedelta(days=1), {"fingerprint": print_}),
+            (limits.network_hour, timedelta(hours=1), {"network": net}),
+            (limits.hour, timedelta(hours=1), {}),
+        )
+        spent = any(consents.mailed_since(now - span, **whose) >= limit for limit, span, whose in budgets)
+        return "budget" if spent else None
+
+    def _letters(self, first: SignUp, rest: Iterator[SignUp], sign_ups: dict[int, SignUp]) -> Iterator[Outgoing]:
+        stationery, now = self.printing.stationery("confirm"), self.clock()
+        for sign_up in chain([first], rest):
+            sign_ups[sign_up.id] = sign_up
+            self.catalog.consents.mark(sign_up, "sending", self.clock())
+            token = self.links.sign(Purpose.CONFIRM, sign_up.public_id, at=now)
+            base, domain = self.printing.publication.base_url, self.printing.publication.sender.rpartition("@")[2]
+            message_id = self.links.message_id(sign_up.public_id, "confirm", domain)
+            values = {"confirm_url": f"{base}/confirm/{token}", "never_url": f"{base}/never/{token}"}
+            message = self.printing.signed(letter(stationery, sign_up.address, message_id, now, values), now)
+            yield Outgoing(sign_up.id, self.printing.return_path(0), sign_up.address, message)
+
+    # ---- helpers
+
+    def _begin(
+        self,
+        address: str,
+        public_id: str,
+        interest: Interest,
+        schedule: Schedule,
+        count: int = 10,
+        after: datetime | None = None,
+    ) -> Subscriber:
+        now = self.clock()
+        known = self.catalog.subscribers.by_address(address)
+        active = known is not None and known.standing is Standing.ACTIVE
+        subscriber = Subscriber(
+            id=known.id if known else 0,
+            public_id=known.public_id if known else public_id,
+            address=known.address if known else address,
+            standing=Standing.ACTIVE,
+            schedule=schedule,
+            interest=interest,
+            count=count,
+            since=known.since if known and active else now,
+        )
+        first = schedule.next(after or now) if active or after else Turn(WELCOME, now)
+        return self.catalog.subscribers.put(subscriber, first)
+
+    def _end(self, subscriber: Subscriber, event: str) -> None:
+        self.catalog.subscribers.stand(subscriber.id, Standing.LEFT)
+        self.catalog.consents.record(subscriber.public_id, event, self.clock(), {})
+
+    def _known(self, public_id: str) -> Subscriber:
+        subscriber = self.catalog.subscribers.by_public_id(public_id)
+        if subscriber is None or not subscriber.address:
+            raise BadLink
+        return subscriber
+
+
+def _kept(proof: Proof) -> dict[str, str]:
+    version = hashlib.sha256(proof.wording.encode()).hexdigest()[:16]
+    return {**asdict(proof), "wording_version": version}
+
+
+def _dumped(interest: Interest, schedule: Schedule) -> dict[str, Any]:
+    return {"interest": asdict(interest), "schedule": asdict(schedule)}
+
+
+def _loaded(wishes: Mapping[str, Any]) -> tuple[Interest, Schedule]:
+    interest, schedule = dict(wishes["interest"]), dict(wishes["schedule"])
+    topics = {int(topic): weight for topic, weight in interest.pop("topics").items()}
+    words = {name: tuple(values) for name, values in interest.items()}
+    cadence, days = Cadence(schedule["cadence"]), tuple(schedule["days"])
+    return Interest(topics, **words), Schedule(cadence, schedule["hour"], schedule["zone"], days)
