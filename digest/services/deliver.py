@@ -9,6 +9,7 @@ import hashlib
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -77,7 +78,7 @@ class Deliver:
             report.recovered = self._recover()
             report.paused = self.catalog.deliveries.paused()
             if not report.paused:
-                with Journal(self.journal) as journal:
+                with closing(Journal(self.journal)) as journal:
                     self._run = _Run(self, journal, report, progress)
                     self._run.work()
                     journal.clear()

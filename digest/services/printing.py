@@ -32,6 +32,7 @@ class Printing:
     """folders in which files are looked for, the operator's first"""
     signer: Signer | None = None
     _presses: dict[tuple[str, int], Press] = field(default_factory=dict)
+    _editions: dict[int, Edition] = field(default_factory=dict)
 
     def stationery(self, layout: str) -> Stationery:
         """Compiled from today's files, or as kept when they have not changed. Raises TemplateError."""
@@ -43,18 +44,16 @@ class Printing:
         self.catalog.editions.keep_stationery(made.hash, print_, made.dumps())
         return made
 
-    def press(self, template: str, edition: int | Edition) -> Press:
+    def press(self, template: str, edition: Edition) -> Press:
         """For the stationery with this hash; raises NotFound when the catalog has lost it."""
-        number = edition if isinstance(edition, int) else edition.id
-        if (template, number) not in self._presses:
+        if (template, edition.id) not in self._presses:
             content = self.catalog.editions.stationery(hash_=template)
             if content is None:
                 raise NotFound(f"the catalog has no stationery {template}; restore it from a backup")
-            whole = self.catalog.editions.get(edition) if isinstance(edition, int) else edition
             while len(self._presses) >= PRESSES:
                 del self._presses[next(iter(self._presses))]
-            self._presses[template, number] = Press(Stationery.loads(content), whole)
-        return self._presses[template, number]
+            self._presses[template, edition.id] = Press(Stationery.loads(content), edition)
+        return self._presses[template, edition.id]
 
     def urls(self, public_id: str, day: date, *, inert: bool = False) -> Urls:
         """The links of one digest; *inert* ones look alike and do nothing (REQ-57)."""
@@ -69,12 +68,20 @@ class Printing:
             online=f"{base}/editions/{day.isoformat()}",
         )
 
-    def message(self, digest: Digest, reader: Subscriber, *, inert: bool = False) -> bytes:
-        """The bytes of a digest row, the same every time."""
-        press = self.press(digest.template, digest.edition)
-        urls = self.urls(reader.public_id, press.edition.date, inert=inert)
+    def message(self, digest: Digest, reader: Subscriber) -> bytes:
+        """The bytes of a digest row, the same every time, signed where there is a key."""
+        edition = self._edition(digest.edition)
+        urls = self.urls(reader.public_id, edition.date)
         since = reader.since.date() if reader.since else None
-        return self.signed(press.message(digest, reader.address, since, urls), digest.date)
+        message = self.press(digest.template, edition).message(digest, reader.address, since, urls)
+        return self.signed(message, digest.date)
+
+    def _edition(self, number: int) -> Edition:
+        if number not in self._editions:
+            while len(self._editions) >= PRESSES:
+                del self._editions[next(iter(self._editions))]
+            self._editions[number] = self.catalog.editions.get(number)
+        return self._editions[number]
 
     def signed(self, message: bytes, date: datetime) -> bytes:
         """With a DKIM signature where there is a key; its time is the message's own, so that it can be made again."""

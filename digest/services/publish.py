@@ -272,7 +272,7 @@ class Publish:
         press = self.printing.press(digest.template, edition)
         urls = self.printing.urls(reader.public_id, edition.date, inert=True)
         since = reader.since.date() if reader.since else None
-        parts = press.parts(digest, reader.address, since, urls)
+        parts = press.parts(digest, since, urls)
         message = self.printing.signed(press.message(digest, reader.address, since, urls), digest.date)
         return Preview(edition, turn.label, items(edition, picks), parts, message)
 

@@ -1,0 +1,133 @@
+from datetime import timedelta
+
+import pytest
+from factories import NOW, candidate, digest, pick, subscriber
+
+from digest.catalog.deliveries import Composed, Settled
+from digest.errors import Busy
+from digest.model import Skipped, Standing, State, Turn
+
+TOMORROW = Turn("2026-01-17", NOW + timedelta(days=1))
+
+
+@pytest.fixture
+def readers(catalog):
+    catalog.editions.open(NOW.date(), NOW, [candidate(0), candidate(1)], {})
+    return [catalog.subscribers.put(subscriber(), Turn("2026-01-16", NOW)) for _ in range(5)]
+
+
+def compose(catalog, readers, **fields):
+    return catalog.deliveries.add([Composed(digest(r.id, picks=[pick(0)], template=None, **fields), TOMORROW) for r in readers])
+
+
+@pytest.fixture(autouse=True)
+def paper(catalog):
+    from factories import batch, listing
+
+    catalog.papers.take("arxiv", batch(listing(), listing()), NOW, timedelta(days=7))
+
+
+def states(catalog):
+    return {state: number for state, number in catalog.deliveries.counts().items() if number}
+
+
+def test_a_turn_gets_one_row_however_often_it_is_composed(catalog, readers):
+    assert compose(catalog, readers) == 5
+    assert compose(catalog, readers) == 0
+    assert states(catalog) == {State.PENDING: 5}
+
+
+def test_composing_moves_the_subscriber_on_to_the_next_turn(catalog, readers):
+    assert catalog.subscribers.due_chunks(NOW, 2) == [(1, 2), (3, 4), (5, 5)]
+    compose(catalog, readers)
+    assert catalog.subscribers.due_chunks(NOW, 2) == []
+    assert [d.turn for d in catalog.subscribers.due(NOW + timedelta(days=1), 1, 1)] == [TOMORROW]
+
+
+def test_a_skipped_turn_has_its_row_and_its_reason(catalog, readers):
+    catalog.deliveries.add([Composed(digest(readers[0].id, edition=0), TOMORROW, Skipped.NOTHING_NEW)])
+    (row,) = catalog.deliveries.of()
+    assert (row.state, row.reason) == (State.SKIPPED, "nothing-new")
+
+
+def test_two_claims_never_share_a_row(catalog, readers):
+    compose(catalog, readers)
+    first = catalog.deliveries.claim(3, "a", NOW)
+    second = catalog.deliveries.claim(3, "b", NOW)
+    assert (len(first), len(second)) == (3, 2)
+    assert not {d.digest.id for d in first} & {d.digest.id for d in second}
+
+
+def test_a_claimed_digest_reads_back_as_it_was_frozen(catalog, readers):
+    compose(catalog, readers[:1], message_id="m@example.org")
+    (row,) = catalog.deliveries.claim(1, "a", NOW)
+    assert row.digest.picks == (pick(0),)
+    assert (row.digest.message_id, row.digest.date, row.attempts) == ("m@example.org", NOW, 1)
+
+
+def test_what_is_to_be_tried_later_is_not_claimed_before(catalog, readers):
+    compose(catalog, readers[:1])
+    (row,) = catalog.deliveries.claim(1, "a", NOW)
+    later = NOW + timedelta(minutes=5)
+    catalog.deliveries.fold([Settled(row.digest.id, State.PENDING, "450", later, "sha")], NOW)
+    assert catalog.deliveries.claim(1, "a", NOW) == []
+    (again,) = catalog.deliveries.claim(1, "a", later)
+    assert (again.attempts, again.sha256) == (2, "sha")
+
+
+def test_a_settled_row_is_not_settled_again(catalog, readers):
+    compose(catalog, readers[:1])
+    (row,) = catalog.deliveries.claim(1, "a", NOW)
+    catalog.deliveries.fold([Settled(row.digest.id, State.SENT)], NOW)
+    catalog.deliveries.fold([Settled(row.digest.id, State.FAILED)], NOW)
+    assert states(catalog) == {State.SENT: 1}
+
+
+def test_released_rows_are_pending_as_if_nothing_had_happened(catalog, readers):
+    compose(catalog, readers)
+    claimed = catalog.deliveries.claim(5, "a", NOW)
+    catalog.deliveries.release(d.digest.id for d in claimed)
+    assert {d.attempts for d in catalog.deliveries.claim(5, "a", NOW)} == {1}
+
+
+def test_an_uncertain_row_is_sent_again_once_only(catalog, readers):
+    compose(catalog, readers[:1])
+    for resent in (1, 0):
+        (row,) = catalog.deliveries.claim(1, "a", NOW)
+        catalog.deliveries.fold([Settled(row.digest.id, State.UNCERTAIN)], NOW)
+        assert catalog.deliveries.resend_uncertain(NOW) == resent
+    assert states(catalog) == {State.UNCERTAIN: 1}
+
+
+def test_what_is_past_its_deadline_expires_with_the_last_word_on_it(catalog, readers):
+    compose(catalog, readers[:2])
+    rows = catalog.deliveries.claim(1, "a", NOW)
+    catalog.deliveries.fold([Settled(rows[0].digest.id, State.PENDING, "450 busy", NOW)], NOW)
+    assert catalog.deliveries.expire(NOW + timedelta(days=2)) == 2
+    assert sorted(d.reason for d in catalog.deliveries.of(state=State.EXPIRED)) == ["450 busy", "deadline"]
+
+
+def test_papers_had_are_those_of_digests_that_reached_the_reader_or_may(catalog, readers):
+    compose(catalog, readers[:2])
+    (first, second) = catalog.deliveries.claim(2, "a", NOW)
+    catalog.deliveries.fold([Settled(first.digest.id, State.SENT), Settled(second.digest.id, State.FAILED)], NOW)
+    had = catalog.deliveries.had([readers[0].id, readers[1].id], NOW - timedelta(days=31))
+    assert had == {readers[0].id: [(1, (0,))], readers[1].id: []}
+
+
+def test_only_one_process_delivers_at_a_time(catalog):
+    with catalog.deliveries.exclusive(), pytest.raises(Busy, match="another process"), catalog.deliveries.exclusive():
+        pass
+
+
+def test_pausing_keeps_the_first_reason(catalog):
+    catalog.deliveries.pause("first", NOW)
+    catalog.deliveries.pause("second", NOW)
+    assert catalog.deliveries.paused() == "first"
+    assert catalog.deliveries.resume()
+    assert not catalog.deliveries.resume()
+
+
+def test_only_active_subscribers_are_deliverable(catalog, readers):
+    catalog.subscribers.stand(readers[0].id, Standing.LEFT)
+    assert catalog.subscribers.deliverable([r.id for r in readers]).keys() == {r.id for r in readers[1:]}

@@ -1,0 +1,106 @@
+from datetime import timedelta
+
+import pytest
+from factories import NOW, batch, listing
+
+from digest.catalog.papers import Taken
+from digest.errors import CatalogError
+from digest.model import Memory
+
+WEEK = timedelta(days=7)
+
+
+def take(catalog, *listings, source="arxiv", now=NOW):
+    return catalog.papers.take(source, batch(*listings), now, WEEK)
+
+
+def titles(catalog, now=NOW):
+    return [card.title for card, _ in catalog.papers.news(now - WEEK, now)]
+
+
+
+
+def test_a_second_collection_of_the_same_batch_brings_nothing_new(catalog):
+    papers = [listing(arxiv="2601.00001"), listing(arxiv="2601.00002")]
+    assert take(catalog, *papers).new == 2
+    assert take(catalog, *papers) == Taken(known=2)
+    assert catalog.papers.count() == 2
+
+
+@pytest.mark.parametrize("scheme", ["arxiv", "doi", "url"])
+def test_listings_of_two_sources_with_one_identifier_are_one_paper(catalog, scheme):
+    take(catalog, listing(**{scheme: "x"}, title="First", abstract=""))
+    assert take(catalog, listing(**{scheme: "x"}, key="other", abstract="Now with an abstract."), source="hf").merged == 1
+    ((card, _),) = catalog.papers.news(NOW - WEEK, NOW)
+    assert (card.title, card.abstract) == ("First", "Now with an abstract.")
+
+
+def test_a_weaker_identifier_does_not_merge_what_a_stronger_one_keeps_apart(catalog):
+    take(catalog, listing(arxiv="2601.00001", url="https://example.org/shared"))
+    assert take(catalog, listing(arxiv="2601.00002", url="https://example.org/shared")).new == 1
+
+
+def test_a_journal_version_that_names_the_arxiv_id_joins_the_preprint_and_brings_its_doi(catalog):
+    take(catalog, listing(arxiv="2601.00001"))
+    take(catalog, listing(arxiv="2601.00001", doi="10.1/x", key="j1"), source="journal")
+    assert take(catalog, listing(doi="10.1/x", key="j2"), source="other").merged == 1
+
+
+def test_one_batch_may_list_a_paper_twice(catalog):
+    assert take(catalog, listing(arxiv="2601.00001", key="a"), listing(arxiv="2601.00001", key="b")) == Taken(1, 1)
+
+
+def test_a_changed_guid_is_no_news(catalog):
+    take(catalog, listing(url="https://example.org/a", key="guid-1"))
+    assert take(catalog, listing(url="https://example.org/a", key="guid-2")).new == 0
+
+
+def test_at_first_sight_what_is_older_than_the_window_is_a_baseline(catalog):
+    take(catalog, listing(title="old", announced=NOW - timedelta(days=8)), listing(title="new"))
+    assert titles(catalog) == ["new"]
+
+
+def test_later_what_was_announced_while_we_or_the_source_were_away_is_news_once(catalog):
+    take(catalog, listing(title="first"))
+    take(catalog, listing(title="gap", announced=NOW - timedelta(days=9)), listing(title="antique", announced=NOW - 90 * WEEK))
+    assert sorted(titles(catalog)) == ["first", "gap"]
+
+
+def test_a_date_in_the_future_counts_as_now(catalog):
+    take(catalog, listing(title="next month's issue", announced=NOW + timedelta(days=20)))
+    assert titles(catalog) == ["next month's issue"]
+
+
+def test_a_new_version_of_a_paper_never_announced_to_us_is_no_news(catalog):
+    take(catalog, listing(title="v2", announce_type="replace"))
+    assert titles(catalog) == []
+
+
+def test_an_old_paper_becomes_news_when_it_is_first_signalled(catalog):
+    take(catalog, listing(arxiv="2512.1", title="old", announced=NOW - timedelta(days=30)))
+    take(catalog, listing(arxiv="2512.1", announced=NOW, signals={"upvotes": 5}), source="hf")
+    assert titles(catalog) == ["old"]
+
+
+def test_every_observation_of_a_signal_is_kept_with_its_time(catalog):
+    for hour, votes in ((0, 3), (5, 40)):
+        now = NOW + timedelta(hours=hour)
+        take(catalog, listing(arxiv="2601.00001", signals={"upvotes": votes}), source="hf", now=now)
+    assert [(s.value, s.at) for s in catalog.papers.signals([1], NOW + WEEK)] == [(3, NOW), (40, NOW + timedelta(hours=5))]
+    assert len(catalog.papers.signals([1], NOW)) == 1
+
+
+def test_memory_is_saved_with_the_listings_and_kept_when_the_source_fails(catalog):
+    assert catalog.papers.memory("arxiv") is None
+    catalog.papers.take("arxiv", batch(listing(), memory=Memory(etag="one")), NOW, WEEK)
+    catalog.papers.failed("arxiv", "arxiv: no answer", NOW + timedelta(hours=1))
+    assert catalog.papers.memory("arxiv") == Memory(etag="one")
+    (record,) = catalog.papers.sources()
+    assert (record.answered, record.error) == (NOW, "arxiv: no answer")
+
+
+def test_a_batch_that_cannot_be_stored_leaves_nothing_behind(catalog):
+    with pytest.raises(CatalogError):
+        take(catalog, listing(), listing(title=None))
+    assert catalog.papers.count() == 0
+    assert catalog.papers.sources() == []

@@ -1,0 +1,70 @@
+import os
+import stat
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from factories import NOW
+
+from digest.catalog import Catalog
+from digest.catalog.store import HEAD, MIGRATIONS
+from digest.catalog.tables import metadata
+from digest.errors import CatalogError, ConfigError
+
+no_root = pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+
+
+def test_the_migrations_make_exactly_the_tables_that_the_program_uses(catalog):
+    with catalog.store.engine.connect() as db:
+        assert compare_metadata(MigrationContext.configure(db), metadata) == []
+
+
+def test_the_newest_migration_is_the_one_that_opening_checks_for():
+    assert max(path.stem for path in (MIGRATIONS / "versions").glob("0*.py")) == HEAD
+
+
+def test_the_database_is_its_owners_alone(catalog):
+    for file in catalog.store.path.parent.glob("catalog.db*"):
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
+
+
+def test_creating_twice_changes_nothing(catalog):
+    catalog.papers.failed("a", "error", NOW)
+    catalog.store.create()
+    assert len(catalog.papers.sources()) == 1
+
+
+def test_an_empty_database_is_not_taken_for_a_current_one(tmp_path):
+    store = Catalog(f"sqlite:///{tmp_path / 'none.db'}").store
+    assert store.version() is None
+    with pytest.raises(CatalogError, match="digest db upgrade"):
+        store.require_current()
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("shopping list\n" * 100)
+    with pytest.raises(CatalogError, match=r"notes\.txt.*move it away"):
+        Catalog(f"sqlite:///{path}").store.create()
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(CatalogError, match="nowhere"):
+        Catalog(f"sqlite:///{tmp_path / 'nowhere' / 'x.db'}").store.create()
+
+
+def test_a_url_that_is_none_is_a_configuration_error():
+    with pytest.raises(ConfigError, match="sqlite:///"):
+        Catalog("subscribers.db")
+
+
+def test_a_backup_is_whole_and_never_overwrites(catalog, tmp_path):
+    catalog.papers.failed("a", "error", NOW)
+    copy = tmp_path / "copy.db"
+    catalog.store.backup(copy)
+    other = Catalog(f"sqlite:///{copy}")
+    assert len(other.papers.sources()) == 1
+    assert other.store.problems() == []
+    other.store.engine.dispose()
+    with pytest.raises(CatalogError, match="exists already"):
+        catalog.store.backup(copy)
