@@ -1,0 +1,40 @@
+"""Pages for subscribers: parse the request, call one service, print its answer. Nothing is decided here.
+
+`pages` holds the routes, `forms` reads what was typed, `guard` stands around every request: headers, body limit,
+whose address it is. Everything works without JavaScript and without third parties; GET and HEAD never change state.
+"""
+
+from typing import TYPE_CHECKING
+
+import uvicorn
+from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
+
+from digest.web.guard import Guard
+from digest.web.pages import Pages
+
+if TYPE_CHECKING:
+    from digest.app import App
+
+SILENT = TelemetryConfig(tracing=False, metrics=False, logs=False, operation_spans=False, auto_configure=False)
+"""FastAPI would export spans when the environment tells it to, and paths carry tokens"""
+
+
+def create(app: "App") -> FastAPI:
+    """The web application over *app*'s services."""
+    web = FastAPI(openapi_url=None, redirect_slashes=False, telemetry=SILENT)  # a redirect would echo the Host header
+    Pages(app).mount(web)
+    web.add_middleware(Guard)
+    return web
+
+
+def serve(app: "App") -> None:
+    """Serves until SIGTERM or SIGINT. No access log: paths carry tokens. Proxies are judged by `guard.client` alone."""
+    uvicorn.run(
+        create(app),
+        host=app.settings.web.host,
+        port=app.settings.web.port,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+    )

@@ -1,0 +1,135 @@
+"""What people type into forms, read into values of the model; what cannot be read is named for them to fix."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from datetime import date
+from functools import cache
+from typing import TypeVar
+from urllib.parse import parse_qs
+from zoneinfo import available_timezones
+
+from starlette.requests import Request
+
+from digest.model import Cadence, Interest, Schedule, Topic
+from digest.rendering.words import clean
+
+T = TypeVar("T")
+
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+MOST_PAPERS = 30
+MOST_TEXTS = 5
+LONGEST_TEXT = 300
+
+_CADENCES = {cadence.value: cadence for cadence in Cadence}
+_DAYS = {str(day): day for day in range(1, 8)}
+_HOURS = {str(hour): hour for hour in range(24)}
+_COUNTS = {str(count): count for count in range(1, MOST_PAPERS + 1)}
+
+
+class Form:
+    """Fields as typed, and *errors* by field. Readers note an error and return something harmless; nothing raises."""
+
+    def __init__(self, typed: Mapping[str, list[str]]) -> None:
+        self.typed = typed
+        self.errors: dict[str, str] = {}
+
+    @classmethod
+    def of(
+        cls, topics: Iterable[Topic], interest: Interest, schedule: Schedule, count: int = 10, pause: date | None = None
+    ) -> "Form":
+        """The form as if these values had been typed."""
+        weekly, chosen = schedule.cadence is Cadence.WEEKLY, schedule.cadence is Cadence.WEEKDAYS
+        return cls(
+            {
+                "topic": [topic.slug for topic in topics if topic.id in interest.topics],
+                "texts": ["\n".join(interest.texts)],
+                "cadence": [schedule.cadence.value],
+                "days": [str(day) for day in (schedule.days if chosen else range(1, 6))],
+                "day": [str(schedule.days[0] if weekly else 1)],
+                "hour": [str(schedule.hour)],
+                "zone": [schedule.zone],
+                "count": [str(count)],
+                "pause": [pause.isoformat() if pause else ""],
+            }
+        )
+
+    def one(self, name: str) -> str:
+        return self.typed.get(name, [""])[0]
+
+    def ticked(self, name: str, value: str) -> bool:
+        return value in self.typed.get(name, [])
+
+    def address(self) -> str:
+        address = self.one("address").strip()
+        if not address:
+            self.errors["address"] = "Please type the address that the mail should go to."
+        return address
+
+    def interest(self, topics: Iterable[Topic], before: Interest | None = None) -> Interest:
+        """Ticks and texts as typed; weights and all else that the form does not show stay as they were *before*."""
+        before = before or Interest()
+        ticks = {topic.id: before.topics.get(topic.id, 1.0) for topic in topics if self.ticked("topic", topic.slug)}
+        texts = tuple(filter(None, map(clean, self.one("texts").splitlines())))
+        if len(texts) > MOST_TEXTS:
+            self.errors["texts"] = f"Please keep it to {MOST_TEXTS} lines; these are {len(texts)}."
+        elif any(len(text) > LONGEST_TEXT for text in texts):
+            self.errors["texts"] = f"Please keep every line below {LONGEST_TEXT} characters; a sentence works best."
+        return replace(before, topics=ticks, texts=texts)
+
+    def schedule(self) -> Schedule:
+        cadence = self._choice("cadence", _CADENCES, "Please choose how often the mail should come.")
+        hour = self._choice("hour", _HOURS, "Please choose an hour between 0 and 23.")
+        zone = self._choice(
+            "zone", _zones(), "There is no such time zone; try one like Europe/Berlin, or UTC.", _folded
+        )
+        return Schedule(cadence, hour, zone, self._days(cadence))
+
+    def _days(self, cadence: Cadence) -> tuple[int, ...]:
+        if cadence is Cadence.WEEKLY:
+            return (self._choice("day", _DAYS, "Please choose a day of the week."),)
+        if cadence is Cadence.DAILY:
+            return tuple(_DAYS.values())
+        days = tuple(number for value, number in _DAYS.items() if self.ticked("days", value))
+        if not days:
+            self.errors["days"] = "Please choose at least one day."
+        return days
+
+    def count(self) -> int:
+        return self._choice("count", _COUNTS, f"Please choose a number between 1 and {MOST_PAPERS}.")
+
+    def pause(self) -> date | None:
+        """The day until which no mail should come; None when left empty."""
+        typed = self.one("pause").strip()
+        try:
+            return date.fromisoformat(typed) if typed else None
+        except ValueError:
+            self.errors["pause"] = "Please write the day like 2026-08-31, or leave it empty."
+            return None
+
+    def _choice(self, name: str, allowed: Mapping[str, T], error: str, key: Callable[[str], str] = str) -> T:
+        """What was chosen of *allowed*; if nothing that is, the *error* and the first of them."""
+        typed = key(self.one(name).strip())
+        if typed not in allowed:
+            self.errors[name] = error
+        return allowed.get(typed, next(iter(allowed.values())))
+
+
+async def typed(request: Request) -> Form:
+    """The form that a request sent; empty for a body of another kind."""
+    body = (await request.body()).decode("utf-8", "replace")
+    return Form(parse_qs(body, keep_blank_values=True, errors="replace"))
+
+
+def zone_names() -> list[str]:
+    """IANA zones to offer: UTC and the places, without the historical aliases that are still understood."""
+    return ["UTC", *sorted(zone for zone in _zones().values() if "/" in zone and not zone.startswith(("Etc/", "US/")))]
+
+
+@cache
+def _zones() -> dict[str, str]:
+    return {_folded(zone): zone for zone in ("UTC", *available_timezones())}
+
+
+def _folded(zone: str) -> str:
+    """People write "europe/berlin" and "America/New York"."""
+    return zone.casefold().replace(" ", "_")

@@ -1,0 +1,82 @@
+"""What stands around every request: headers, the body limit, and whose address it comes from."""
+
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+BODY_LIMIT = 64 * 1024
+
+_PUBLIC = {"", "assets", "editions", "robots.txt"}  # every other first part of a path is somebody's own, or nobody's
+_ALWAYS = {
+    "content-security-policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "x-frame-options": "DENY",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+}
+
+
+def headers(path: str, method: str, status: int) -> dict[str, str]:
+    """What every answer carries (REQ-28): no third parties, no framing, and nothing of a person is kept or indexed."""
+    public = path.strip("/").partition("/")[0] in _PUBLIC
+    lasting = public and status == 200 and method in ("GET", "HEAD")
+    return {
+        **_ALWAYS,
+        "cache-control": "public, max-age=300" if lasting else "no-store",
+        **({} if public else {"x-robots-tag": "noindex, nofollow"}),
+    }
+
+
+class Guard:
+    """Puts `headers` on whatever is answered and refuses a body as soon as more than 64 KB of it arrived (REQ-33)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        length = Headers(scope=scope).get("content-length", "")
+        arrived = 0
+
+        async def capped() -> Message:
+            nonlocal arrived
+            if length.isdecimal() and int(length[:20]) > BODY_LIMIT:
+                raise HTTPException(413)
+            message = await receive()
+            arrived += len(message.get("body", b""))
+            if arrived > BODY_LIMIT:
+                raise HTTPException(413)
+            return message
+
+        async def dressed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(headers(scope["path"], scope["method"], message["status"]))
+            await send(message)
+
+        await self.app(scope, capped, dressed)
+
+
+def client(request: Request, trusted: Iterable[object]) -> str:
+    """Whose request this is (REQ-27): the peer or, behind *trusted* proxies, the last hop that is none of them."""
+    networks = [ip_network(str(proxy), strict=False) for proxy in trusted]
+    hops = [hop for line in request.headers.getlist("x-forwarded-for") for hop in line.split(",")]
+    last = request.client.host if request.client else ""
+    while (address := _address(last)) and any(address in network for network in networks):
+        if not hops or not _address(hops[-1]):  # nothing more, or nonsense: blame the last proxy we know
+            break
+        last = hops.pop()
+    return str(address or last)
+
+
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        address = ip_address(text.strip())
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address

@@ -1,0 +1,224 @@
+"""The routes. GET shows, POST acts (mail scanners follow every link), and one handler is one service call."""
+
+from collections.abc import Callable
+from datetime import date
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
+
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.exceptions import HTTPException as HTTPError
+from starlette.requests import ClientDisconnect
+
+from digest.delivery.address import masked
+from digest.errors import AddressError, BadLink, CatalogError
+from digest.model import Interest, Schedule
+from digest.rendering import words
+from digest.rendering.colour import readable
+from digest.rendering.page import card
+from digest.services.subscriptions import Proof
+from digest.web import forms, guard
+from digest.web.forms import Form, typed
+
+if TYPE_CHECKING:
+    from digest.app import App
+
+ASKING = "Send me {name} by mail at the times I chose. Every mail has a link to leave with one click."
+CONFIRMING = "Yes, send me {name}."
+
+_ASSETS = {"style.css": "text/css", "zone.js": "text/javascript", "icon.svg": "image/svg+xml"}
+_ROBOTS = "User-agent: *\nDisallow: /u/\nDisallow: /confirm/\nDisallow: /never/\nDisallow: /preferences/\n"
+
+Typed = Annotated[Form, Depends(typed)]
+
+
+class Pages:
+    """Handlers are plain functions, so they run in the thread pool: the database blocks."""
+
+    def __init__(self, app: "App") -> None:
+        self.publication, self.settings = app.publication, app.settings
+        self.subscriptions, self.publish, self.doctor = app.subscriptions, app.publish, app.doctor
+        folders = [folder / "web" for folder in app.templates]
+        self.templates = Environment(
+            loader=FileSystemLoader(folders),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self.templates.filters |= {"card": card, "long": long, "masked": masked, "readable": readable}
+        self.templates.globals |= {
+            "publication": app.publication,
+            "root": urlsplit(app.publication.base_url).path,  # a proxy may serve us under a path, which it strips
+            "DAYS": forms.DAYS,
+        }
+
+    def mount(self, web: FastAPI) -> None:
+        """Every route and every error page onto *web*."""
+        shown: dict[str, Callable[..., Response]] = {
+            "/": self.home,
+            "/confirm/{token}": self.confirm,
+            "/never/{token}": self.never,
+            "/preferences/{token}": self.preferences,
+            "/u/{token}": self.leave,
+            "/editions": self.edition,
+            "/editions/{day}": self.edition,
+            "/assets/{name}": self.asset,
+            "/robots.txt": self.robots,
+            "/healthz": self.health,
+        }
+        done: dict[str, Callable[..., Response]] = {
+            "/": self.asked,
+            "/confirm/{token}": self.confirmed,
+            "/never/{token}": self.nevermore,
+            "/preferences/{token}": self.changed,
+            "/u/{token}": self.left,
+        }
+        for path, show in shown.items():
+            web.add_api_route(path, show, methods=["GET", "HEAD"])
+        for path, act in done.items():
+            web.add_api_route(path, act, methods=["POST"])
+        for error in (HTTPError, BadLink, CatalogError, ClientDisconnect, Exception):
+            web.add_exception_handler(error, self.trouble)
+
+    def page(self, name: str, status: int = 200, headers: dict[str, str] | None = None, **values: Any) -> Response:
+        return HTMLResponse(self.templates.get_template(name).render(values), status, headers)
+
+    # ------------------------------------------------------------ subscribing
+
+    def home(self) -> Response:
+        start = self.settings.sign_up
+        return self._form(Form.of((), Interest(), Schedule(hour=start.hour, zone=str(start.zone))))
+
+    def _form(self, form: Form, status: int = 200) -> Response:
+        sample, topics = self.publish.page(None), self.subscriptions.topics()
+        consent = ASKING.format(name=self.publication.name)
+        zones = forms.zone_names()
+        return self.page("home.html", status, form=form, topics=topics, sample=sample, consent=consent, zones=zones)
+
+    def asked(self, request: Request, form: Typed) -> Response:
+        """One answer whoever asks (REQ-26)."""
+        address, schedule = form.address(), form.schedule()
+        interest = form.interest(self.subscriptions.topics())
+        if not form.errors and not form.one("website"):  # nobody sees that field; only machines fill it
+            try:
+                self.subscriptions.request(address, interest, schedule, self._proof(request, ASKING))
+            except AddressError as error:
+                form.errors["address"] = str(error)
+        return self._form(form, 422) if form.errors else self.page("asked.html")
+
+    def _proof(self, request: Request, wording: str) -> Proof:
+        """What the consent record keeps (REQ-18); the form by its kind, since a path may carry a token."""
+        kind = request.scope["path"].split("/")[1]
+        return Proof(
+            ip=guard.client(request, self.settings.web.trusted_proxies),
+            user_agent=request.headers.get("user-agent", "")[:300],
+            form_url=f"{self.publication.base_url}/{kind}",
+            wording=wording.format(name=self.publication.name),
+        )
+
+    def confirm(self, token: str) -> Response:
+        address = self.subscriptions.confirmable(token).address
+        consent = CONFIRMING.format(name=self.publication.name)
+        return self.page("confirm.html", address=address, consent=consent, done=False)
+
+    def confirmed(self, request: Request, token: str, _: Typed) -> Response:
+        self.subscriptions.confirm(token, self._proof(request, CONFIRMING))
+        return self.page("confirm.html", done=True)
+
+    def never(self, token: str) -> Response:
+        try:
+            self.subscriptions.confirmable(token)
+        except BadLink as error:
+            if not error.expired:  # saying no is never too late
+                raise
+        return self.page("never.html", done=False)
+
+    def nevermore(self, token: str, _: Typed) -> Response:
+        self.subscriptions.never(token)
+        return self.page("never.html", done=True)
+
+    # ------------------------------------------------------------ changing and leaving
+
+    def preferences(self, token: str) -> Response:
+        return self._preferences(token, saved=False)
+
+    def _preferences(self, token: str, *, saved: bool, form: Form | None = None) -> Response:
+        subscriber, topics = self.subscriptions.preferences(token), self.subscriptions.topics()
+        form = form or Form.of(
+            topics, subscriber.interest, subscriber.schedule, subscriber.count, subscriber.paused_until
+        )
+        return self.page(
+            "preferences.html",
+            422 if form.errors else 200,
+            subscriber=subscriber,
+            form=form,
+            saved=saved,
+            topics=topics,
+            zones=forms.zone_names(),
+            most=forms.MOST_PAPERS,
+        )
+
+    def changed(self, token: str, form: Typed) -> Response:
+        before = self.subscriptions.preferences(token).interest
+        interest, schedule = form.interest(self.subscriptions.topics(), before), form.schedule()
+        count, pause = form.count(), form.pause()
+        if form.errors:
+            return self._preferences(token, saved=False, form=form)
+        self.subscriptions.change(token, interest=interest, schedule=schedule, count=count, paused_until=pause)
+        return self._preferences(token, saved=True)
+
+    def leave(self, token: str) -> Response:
+        self.subscriptions.may_leave(token)
+        return self.page("leave.html", done=False)
+
+    def left(self, token: str, _: Typed) -> Response:
+        """RFC 8058: whatever the body says, the subscription ends now (REQ-11)."""
+        self.subscriptions.leave(token)
+        return self.page("leave.html", done=True)
+
+    # ------------------------------------------------------------ reading
+
+    def edition(self, day: str | None = None) -> Response:
+        try:
+            wanted = date.fromisoformat(day) if day else None
+        except ValueError:
+            raise HTTPException(404) from None
+        edition = self.publish.page(wanted)
+        if edition is None:
+            raise HTTPException(404)
+        return self.page("edition.html", edition=edition)
+
+    def asset(self, name: str) -> Response:
+        if name not in _ASSETS:
+            raise HTTPException(404)
+        return Response(self.templates.get_template(name).render(), media_type=_ASSETS[name])
+
+    def robots(self) -> Response:
+        return PlainTextResponse(_ROBOTS)
+
+    def health(self) -> Response:
+        """How many problems, not which: strangers ask too, and `digest status` tells the operator."""
+        problems = len(self.doctor.problems())
+        return JSONResponse({"status": "trouble" if problems else "ok", "problems": problems}, 503 if problems else 200)
+
+    def trouble(self, request: Request, error: Exception) -> Response:
+        """An error as a page. After a bug the error itself goes on to the log."""
+        status, extra = 500, {}
+        match error:
+            case BadLink():
+                status = 404
+            case CatalogError():
+                status, extra = 503, {"retry-after": "60"}
+            case ClientDisconnect():
+                status = 400
+            case HTTPError():
+                status, extra = error.status_code, dict(error.headers or {})
+        extra |= guard.headers(request.scope["path"], request.method, status)  # a bug's page is made outside the guard
+        return self.page("trouble.html", status, extra, code=status, expired=getattr(error, "expired", False))
+
+
+def long(day: date) -> str:
+    """`Thursday, 5 February 2026`"""
+    return words.headline(day.isoformat(), day)

@@ -1,0 +1,187 @@
+"""A publication whose services are played by a small fake that writes down what it was asked to do."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, date, datetime
+from ipaddress import ip_network
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from starlette.testclient import TestClient
+
+from digest.errors import AddressError, BadLink
+from digest.model import Cadence, Candidate, Card, Interest, Publication, Schedule, Standing, Subscriber, Topic
+from digest.rendering.press import Item
+from digest.web import create
+
+TEMPLATES = Path(__file__).parents[2] / "templates"
+HOSTILE = '"><img src=x onerror=alert(1)><script>alert(2)</script>{{ 7*7 }}'
+
+TOPICS = [
+    Topic(1, "language-models", "Language models", "Training, serving and probing them"),
+    Topic(2, "vision", "Computer vision"),
+    Topic(3, "hostile", HOSTILE, HOSTILE),
+]
+
+
+def item(ordinal: int, title: str, **card: object) -> Item:
+    values: dict[str, object] = {
+        "abstract": "We ask what happens. " * 40,
+        "authors": ("Ada Lovelace", "Emmy Noether", "Sofya Kovalevskaya", "Mary Somerville", "Maria Agnesi"),
+        "categories": ("cs.CL", "cs.LG"),
+        "links": (
+            ("abstract", f"https://arxiv.org/abs/2602.0{ordinal}"),
+            ("pdf", f"https://arxiv.org/pdf/2602.0{ordinal}"),
+        ),
+        "announced": date(2026, 2, 5),
+        **card,
+    }
+    frozen = Card(ordinal, title, **values)  # type: ignore[arg-type]
+    line = "48 upvotes in 18 h, 3× the median of its day" if ordinal == 0 else ""
+    return Item(Candidate(ordinal, frozen, datetime(2026, 2, 5, tzinfo=UTC), 1.0, line), ("it is new",), "trending")
+
+
+class Subscriptions:
+    """Knows the token `good`, and `old` that has expired; *acts* are the calls that would change something."""
+
+    def __init__(self) -> None:
+        self.acts: list[tuple[object, ...]] = []
+        self.failing: Exception | None = None
+        self.subscriber = Subscriber(
+            7,
+            "public",
+            "alice@example.org",
+            Standing.ACTIVE,
+            Schedule(Cadence.WEEKLY, 9, "Asia/Tokyo", (3,)),
+            Interest({1: 2.5}, ("proteins",), keywords=("kept",), exclusions=("blockchain",)),
+        )
+
+    def topics(self) -> list[Topic]:
+        return TOPICS
+
+    def request(self, address: str, *wanted: object) -> None:
+        if "@" not in address:
+            raise AddressError(f"{address!r} has no @ in it")
+        self._act("request", address, *wanted)
+
+    def confirmable(self, token: str) -> Subscriber:
+        return self.preferences(token)
+
+    def confirm(self, token: str, proof: object) -> None:
+        self._check(token)
+        self._act("confirm", proof)
+
+    def never(self, token: str) -> None:
+        if token != "old":
+            self._check(token)
+        self._act("never")
+
+    def preferences(self, token: str) -> Subscriber:
+        self._check(token)
+        return self.subscriber
+
+    def change(self, token: str, **values: object) -> None:
+        self._check(token)
+        self._act("change", values)
+
+    def leave(self, token: str) -> None:
+        self._check(token)
+        self._act("leave")
+
+    def may_leave(self, token: str) -> None:
+        self._check(token)
+
+    def _check(self, token: str) -> None:
+        if token != "good":
+            raise BadLink(expired=token == "old")
+
+    def _act(self, *act: object) -> None:
+        if self.failing:
+            raise self.failing
+        self.acts.append(act)
+
+
+class Editions:
+    """Three days, the middle one empty."""
+
+    def __init__(self) -> None:
+        titles = ["Attention is mostly what you need", HOSTILE, "Three", "Four", "Five", "Six"]
+        self.by_day = {
+            date(2026, 2, 3): [item(0, "Alone")],
+            date(2026, 2, 4): [],
+            date(2026, 2, 5): [item(n, title) for n, title in enumerate(titles)],
+        }
+
+    def page(self, day: date | None, topic: str | None = None) -> SimpleNamespace | None:
+        days = sorted(self.by_day)
+        day = day or max(days, default=None)
+        if day not in self.by_day:
+            return None
+        earlier, later = [d for d in days if d < day], [d for d in days if d > day]
+        return SimpleNamespace(
+            date=day, items=self.by_day[day], earlier=max(earlier, default=None), later=min(later, default=None)
+        )
+
+
+class App(SimpleNamespace):
+    def __init__(self) -> None:
+        self.problems: list[str] = []
+        super().__init__(
+            publication=Publication(
+                name="Example Digest",
+                sender="digest@news.example.org",
+                base_url="https://news.example.org",
+                list_id="papers.news.example.org",
+                postal_address="1 Example Street\nExampletown",
+                tagline="Papers worth your morning",
+            ),
+            settings=SimpleNamespace(
+                web=SimpleNamespace(host="127.0.0.1", port=8000, trusted_proxies=(ip_network("10.0.0.0/8"),)),
+                sign_up=SimpleNamespace(zone="Europe/Paris", hour=6),
+            ),
+            templates=(TEMPLATES,),
+            subscriptions=Subscriptions(),
+            publish=Editions(),
+            doctor=SimpleNamespace(problems=lambda: self.problems),
+        )
+
+
+@contextmanager
+def serving(app: App, **options: bool) -> Iterator[TestClient]:
+    """A browser that does not follow redirects."""
+    with TestClient(create(app), follow_redirects=False, **options) as client:  # type: ignore[arg-type]
+        yield client
+
+
+@pytest.fixture(name="serving")
+def _serving() -> Callable[..., AbstractContextManager[TestClient]]:
+    return serving
+
+
+@pytest.fixture
+def app() -> App:
+    return App()
+
+
+@pytest.fixture
+def web(app: App) -> Iterator[TestClient]:
+    with serving(app) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def public() -> Iterator[TestClient]:
+    """One for many requests."""
+    with serving(App()) as client:
+        yield client
+
+
+@pytest.fixture
+def acts(app: App) -> list[tuple[object, ...]]:
+    return app.subscriptions.acts
+
+
+@pytest.fixture
+def hostile() -> str:
+    return HOSTILE
