@@ -235,6 +235,7 @@ def entries(name: str) -> Iterator[tuple[str, str, str]]:
 
 
 DOCUMENTS = sorted(path.name for path in FEEDS.iterdir())
+WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DEMO = yaml.safe_load((EXAMPLES / "demo.yaml").read_text("utf-8"))
 
 
@@ -282,7 +283,7 @@ def test_the_four_sample_subscribers_are_due_at_the_moment_of_the_demo() -> None
         rows = list(csv.DictReader(file))
     slugs = {topic["slug"] for topic in DEMO["topics"]}
     for row in rows:
-        days = tuple(int(day) for day in row["days"].split(";") if day) or (1, 2, 3, 4, 5, 6, 7)
+        days = tuple(WEEK.index(day) + 1 for day in row["days"].split(";") if day) or (1, 2, 3, 4, 5, 6, 7)
         turn = Schedule(Cadence(row["cadence"]), int(row["hour"]), row["zone"], days).next(NOW - timedelta(hours=12))
         assert turn.due <= NOW, row["address"]
         assert {slug for slug in row["topics"].split(";") if slug} <= slugs
