@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import is_dataclass
-from datetime import timedelta
+from datetime import time, timedelta
 from functools import cached_property
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -116,7 +116,12 @@ class App:
         from digest.services.publish import Publish, Rhythm
 
         said = self.settings.publish
-        rhythm = Rhythm(said.at, timedelta(minutes=said.wait), timedelta(days=said.window), timedelta(days=said.recent))
+        rhythm = Rhythm(
+            time.fromisoformat(said.at),
+            timedelta(minutes=said.wait),
+            timedelta(days=said.window),
+            timedelta(days=said.recent),
+        )
         deadline = timedelta(hours=self.settings.delivery.deadline_hours)
         return Publish(self.catalog, self.links, self.printing, rhythm, self.clock, deadline)
 

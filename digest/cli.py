@@ -270,7 +270,7 @@ def publish(
     elif opened.waiting_for:
         say(f"the edition waits for {', '.join(opened.waiting_for)}")
     else:
-        say(f"today's edition opens at {app.settings.publish.at:%H:%M} UTC")
+        say(f"today's edition opens at {app.settings.publish.at} UTC")
     app.subscriptions.wake()
     composed = app.publish.compose()
     say(", ".join(f"{number} {what}" for what, number in composed.items()) or "no turn is due")
@@ -539,7 +539,7 @@ def subscribers_add(
 
     app = session.app
     defaults = app.settings.sign_up
-    schedule = _schedule(cadence, days, defaults.hour if hour is None else hour, zone or defaults.zone)
+    schedule = _schedule(cadence, days, defaults.hour if hour is None else hour, zone or defaults.zone.key)
     interest = _named(topics)
     if confirmed:
         added = app.subscriptions.add(address, interest, schedule, confirmed, count=count)
@@ -634,7 +634,7 @@ def _import_one(row: dict[str, str], reason: str, after: datetime | None) -> Non
         interest, texts=texts, keywords=listed("keywords"), authors=listed("authors"), exclusions=listed("exclusions")
     )
     defaults = app.settings.sign_up
-    hour, zone = int(row.get("hour") or defaults.hour), row.get("zone") or defaults.zone
+    hour, zone = int(row.get("hour") or defaults.hour), row.get("zone") or defaults.zone.key
     if not 0 <= hour <= 23:
         raise ConfigError(f"hour {hour} is not between 0 and 23")
     schedule = _schedule(row.get("cadence") or "daily", row.get("days", ""), hour, zone)

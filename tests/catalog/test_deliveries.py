@@ -17,7 +17,9 @@ def readers(catalog):
 
 
 def compose(catalog, readers, **fields):
-    return catalog.deliveries.add([Composed(digest(r.id, picks=[pick(0)], template=None, **fields), TOMORROW) for r in readers])
+    return catalog.deliveries.add(
+        [Composed(digest(r.id, picks=[pick(0)], template=None, **fields), TOMORROW) for r in readers]
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -18,8 +18,6 @@ def titles(catalog, now=NOW):
     return [card.title for card, _ in catalog.papers.news(now - WEEK, now)]
 
 
-
-
 def test_a_second_collection_of_the_same_batch_brings_nothing_new(catalog):
     papers = [listing(arxiv="2601.00001"), listing(arxiv="2601.00002")]
     assert take(catalog, *papers).new == 2
@@ -30,7 +28,9 @@ def test_a_second_collection_of_the_same_batch_brings_nothing_new(catalog):
 @pytest.mark.parametrize("scheme", ["arxiv", "doi", "url"])
 def test_listings_of_two_sources_with_one_identifier_are_one_paper(catalog, scheme):
     take(catalog, listing(**{scheme: "x"}, title="First", abstract=""))
-    assert take(catalog, listing(**{scheme: "x"}, key="other", abstract="Now with an abstract."), source="hf").merged == 1
+    assert (
+        take(catalog, listing(**{scheme: "x"}, key="other", abstract="Now with an abstract."), source="hf").merged == 1
+    )
     ((card, _),) = catalog.papers.news(NOW - WEEK, NOW)
     assert (card.title, card.abstract) == ("First", "Now with an abstract.")
 
@@ -62,7 +62,11 @@ def test_at_first_sight_what_is_older_than_the_window_is_a_baseline(catalog):
 
 def test_later_what_was_announced_while_we_or_the_source_were_away_is_news_once(catalog):
     take(catalog, listing(title="first"))
-    take(catalog, listing(title="gap", announced=NOW - timedelta(days=9)), listing(title="antique", announced=NOW - 90 * WEEK))
+    take(
+        catalog,
+        listing(title="gap", announced=NOW - timedelta(days=9)),
+        listing(title="antique", announced=NOW - 90 * WEEK),
+    )
     assert sorted(titles(catalog)) == ["first", "gap"]
 
 
@@ -86,7 +90,10 @@ def test_every_observation_of_a_signal_is_kept_with_its_time(catalog):
     for hour, votes in ((0, 3), (5, 40)):
         now = NOW + timedelta(hours=hour)
         take(catalog, listing(arxiv="2601.00001", signals={"upvotes": votes}), source="hf", now=now)
-    assert [(s.value, s.at) for s in catalog.papers.signals([1], NOW + WEEK)] == [(3, NOW), (40, NOW + timedelta(hours=5))]
+    assert [(s.value, s.at) for s in catalog.papers.signals([1], NOW + WEEK)] == [
+        (3, NOW),
+        (40, NOW + timedelta(hours=5)),
+    ]
     assert len(catalog.papers.signals([1], NOW)) == 1
 
 

@@ -1,0 +1,300 @@
+from collections import Counter
+from datetime import timedelta
+from email import message_from_bytes, policy
+from hashlib import sha256
+
+import pytest
+from factories import NOW, batch, candidate, card, listing, pick
+
+from digest.catalog.deliveries import Composed
+from digest.delivery.journal import Journal
+from digest.errors import Busy, ConfigError, TemplateError
+from digest.links import Purpose
+from digest.model import Digest, Interest, Outcome, Phase, Schedule, Standing, State
+
+OK = (Phase.FINAL, 250, "2.0.0 ok")
+DOWN = (Phase.CONNECT, 0, "connection refused")
+
+
+class Line:
+    """A transport that says what it is told to, and remembers what it saw."""
+
+    def __init__(self, *says):
+        self.says, self.mails, self.before = list(says), [], lambda mail: None
+
+    def deliver(self, mails):
+        for mail in mails:
+            self.before(mail)
+            self.mails.append(mail)
+            yield Outcome(mail.id, *(self.says.pop(0) if self.says else OK))
+
+
+class Killed(BaseException):
+    """As SIGKILL: nothing of ours runs any more."""
+
+
+@pytest.fixture
+def line(app):
+    app.transport = Line()
+    return app.transport
+
+
+def readers(app, number):
+    return [
+        app.subscriptions.add(f"reader{n}@example.org", Interest(), Schedule(), "asked", after=NOW)
+        for n in range(number)
+    ]
+
+
+@pytest.fixture
+def owed(app):
+    """A function that composes one digest for each of n readers."""
+
+    def owe(number=3, turn="2026-01-16"):
+        app.catalog.papers.take("arxiv", batch(listing(), listing()), NOW, timedelta(days=7))
+        app.catalog.editions.open(NOW.date(), NOW, [candidate(0, card(1)), candidate(1, card(2))], {})
+        template = app.printing.stationery("digest").hash
+        rows = [
+            Digest(
+                0,
+                r.id,
+                turn,
+                1,
+                (pick(0), pick(1)),
+                template,
+                f"{r.id}.{turn}@example.org",
+                NOW,
+                NOW + timedelta(days=1),
+            )
+            for r in readers(app, number)
+        ]
+        app.catalog.deliveries.add([Composed(row, Schedule().next(NOW)) for row in rows])
+
+    return owe
+
+
+def states(app):
+    return {state: number for state, number in app.catalog.deliveries.counts().items() if number}
+
+
+def test_every_pending_digest_goes_out_once_and_the_run_is_finished(app, line, owed):
+    owed(3)
+    report = app.deliver.deliver()
+    assert (report.ended, report.open) == (Counter({State.SENT: 3}), 0)
+    assert app.deliver.deliver().ended == Counter()
+    assert len(line.mails) == 3
+
+
+def test_nothing_pending_makes_no_connection(app):
+    app.transport = None
+    assert app.deliver.deliver().open == 0
+
+
+def test_the_ledger_keeps_the_hash_of_what_was_handed_over_and_can_make_it_again(app, line, owed):
+    owed(1)
+    app.deliver.deliver()
+    (row,) = app.catalog.deliveries.of()
+    again = app.printing.message(row.digest, app.catalog.subscribers.get(1))
+    assert row.sha256 == sha256(line.mails[0].message).hexdigest() == sha256(again).hexdigest()
+
+
+def test_the_return_path_says_whose_bounce_it_would_be(app, line, owed):
+    owed(1)
+    app.deliver.deliver()
+    token = line.mails[0].sender.partition("@")[0].removeprefix("b+")
+    assert app.links.read_return(token) == 1
+
+
+def test_who_leaves_while_the_run_goes_on_gets_nothing_more(app, line, owed, clock):
+    owed(5)
+
+    def leave(mail):
+        if not line.mails:
+            clock.forward(seconds=1)
+            app.subscriptions.leave(app.links.sign(Purpose.UNSUBSCRIBE, app.catalog.subscribers.get(4).public_id))
+
+    line.before = leave
+    assert app.deliver.deliver().ended == Counter({State.SENT: 4, State.SUPPRESSED: 1})
+    assert app.catalog.subscribers.get(4).standing is Standing.LEFT
+
+
+def test_a_suppressed_address_gets_nothing_even_if_its_subscription_came_back(app, line, owed):
+    owed(2)
+    app.catalog.consents.suppress(app.links.fingerprint("reader0@example.org"), "complained", NOW)
+    app.deliver.deliver()
+    assert [mail.recipient for mail in line.mails] == ["reader1@example.org"]
+
+
+def test_a_temporary_refusal_is_tried_again_later_with_the_same_message(app, line, owed, clock):
+    owed(1)
+    line.says = [(Phase.RCPT, 450, "4.2.1 greylisted")]
+    assert app.deliver.deliver().ended == Counter({State.PENDING: 1})
+    assert app.deliver.deliver().ended == Counter()
+    clock.forward(minutes=2)
+    assert app.deliver.deliver().ended == Counter({State.SENT: 1})
+    assert line.mails[0].message == line.mails[1].message
+
+
+def test_what_is_refused_until_its_deadline_expires(app, line, owed, clock):
+    owed(1)
+    line.says = [(Phase.RCPT, 451, "try later")] * 100
+    for _ in range(30):
+        app.deliver.deliver()
+        clock.forward(hours=1)
+    assert states(app) == {State.EXPIRED: 1}
+
+
+def test_an_unknown_address_fails_and_is_never_mailed_again(app, line, owed):
+    owed(1)
+    line.says = [(Phase.RCPT, 550, "5.1.1 no such user")]
+    app.deliver.deliver()
+    assert states(app) == {State.FAILED: 1}
+    assert app.catalog.consents.suppressed(app.links.fingerprint("reader0@example.org"))
+
+
+def test_a_server_that_cannot_be_reached_stops_the_run_and_loses_nobody(app, line, owed, clock):
+    owed(5)
+    line.says = [DOWN]
+    report = app.deliver.deliver()
+    assert "refused" in report.stopped
+    assert (states(app), len(line.mails)) == ({State.PENDING: 5}, 1)
+    clock.forward(minutes=1)
+    assert app.deliver.deliver().ended == Counter({State.SENT: 5})
+
+
+def test_a_refused_login_pauses_until_somebody_resumes(app, line, owed):
+    owed(3)
+    line.says = [(Phase.HELLO, 535, "5.7.8 bad credentials")]
+    assert "535" in app.deliver.deliver().paused
+    assert app.deliver.deliver().ended == Counter()
+    app.catalog.deliveries.resume()
+    assert app.deliver.deliver().ended == Counter({State.SENT: 3})
+
+
+def test_twenty_errors_in_a_row_that_are_not_about_the_recipient_pause(app, line, owed):
+    owed(30)
+    line.says = [(Phase.FINAL, 554, "5.7.1 spam")] * 30
+    assert app.deliver.deliver().paused
+    assert states(app) == {State.FAILED: 20, State.PENDING: 10}
+
+
+def test_a_message_that_cannot_be_made_fails_alone(app, line, owed, monkeypatch):
+    owed(2)
+    outgoing = app.printing.outgoing
+
+    def broken(digest, reader):
+        if digest.id == 1:
+            raise TemplateError("'nickname' is undefined", file="body.mjml", line=7)
+        return outgoing(digest, reader)
+
+    monkeypatch.setattr(app.printing, "outgoing", broken)
+    assert app.deliver.deliver().ended == Counter({State.SENT: 1, State.FAILED: 1})
+    assert "body.mjml:7" in app.catalog.deliveries.get(1).reason
+
+
+@pytest.mark.parametrize(("ended", "doubled"), [(False, 1), (True, 0)])
+def test_killed_between_begin_and_end_only_that_message_is_in_doubt(make_app, app, line, owed, ended, doubled):
+    owed(5)
+
+    def die(mail):
+        if len(line.mails) == 2:
+            if ended:
+                Journal(app.deliver.journal).end(Outcome(mail.id, *OK))
+            raise Killed
+
+    line.before = die
+    run_until_killed(app)
+    later = make_app()
+    later.transport = Line()
+    report = later.deliver.deliver()
+    assert report.open == 0
+    assert states(later) == {State.SENT: 5}
+    counts = Counter(m.recipient for m in line.mails + later.transport.mails)
+    assert sum(counts.values()) == 5 + doubled - 1  # the third died before it reached the line's memory
+
+
+def run_until_killed(app):
+    """Without the clean-up that a real kill would not do."""
+    catalog = app.catalog.deliveries
+    fold, release, catalog.fold, catalog.release = catalog.fold, catalog.release, lambda *a: None, lambda *a: None
+    with pytest.raises(Killed):
+        app.deliver.deliver()
+    catalog.fold, catalog.release = fold, release
+
+
+def test_on_hold_a_message_in_doubt_waits_for_a_person(make_app, app, line, owed):
+    owed(1)
+    line.says = [(Phase.FINAL, 0, "connection lost")]
+    app.deliver.deliver()
+    assert states(app) == {State.UNCERTAIN: 1}
+    holding = make_app("delivery: {uncertain: hold}\n")
+    holding.transport = Line()
+    holding.deliver.deliver()
+    assert states(holding) == {State.UNCERTAIN: 1}
+
+
+def test_what_is_sent_again_is_the_same_message_once_more_and_no_third_time(app, line, owed):
+    owed(1)
+    line.says = [(Phase.FINAL, 0, "connection lost")] * 3
+    for _ in range(3):
+        app.deliver.deliver()
+    assert len(line.mails) == 2
+    assert line.mails[0] == line.mails[1]
+
+
+def test_an_uncertain_message_that_would_differ_is_held(app, line, owed):
+    owed(1)
+    line.says = [(Phase.FINAL, 0, "connection lost")]
+    app.deliver.deliver()
+    with app.catalog.store.engine.connect() as db:
+        db.exec_driver_sql("UPDATE digests SET sha256 = 'something else'")
+        db.exec_driver_sql("COMMIT")
+    assert app.deliver.deliver().ended == Counter({State.UNCERTAIN: 1})
+    assert len(line.mails) == 1
+
+
+def test_no_mail_leaves_without_a_postal_address(app, line, owed):
+    owed(1)
+    app.deliver.problems = ["publication.postal_address is empty"]
+    with pytest.raises(ConfigError, match="postal_address"):
+        app.deliver.deliver()
+    assert line.mails == []
+
+
+def test_two_deliverers_do_not_work_at_once(app, line, owed):
+    owed(1)
+    with app.catalog.deliveries.exclusive(), pytest.raises(Busy):
+        app.deliver.deliver()
+
+
+def test_several_connections_share_the_work(make_app, owed):
+    app = make_app("delivery: {connections: 4}\n")
+    app.transport = Line()
+    owed(50)
+    assert app.deliver.deliver().ended == Counter({State.SENT: 50})
+    assert len({m.recipient for m in app.transport.mails}) == 50
+
+
+def test_asked_to_stop_it_finishes_the_message_in_flight_and_begins_no_other(app, line, owed):
+    owed(5)
+    line.before = lambda mail: app.deliver.stop()
+    report = app.deliver.deliver()
+    assert (report.ended, report.open) == (Counter({State.SENT: 1}), 4)
+
+
+def test_a_test_mail_leaves_no_row(app, line, owed):
+    owed(1)
+    app.deliver.deliver()
+    message = line.mails[0]
+    assert app.deliver.test(message).accepted
+    assert len(app.catalog.deliveries.of()) == 1
+
+
+def test_each_mail_ends_in_one_click(app, line, owed):
+    owed(1)
+    app.deliver.deliver()
+    mail = message_from_bytes(line.mails[0].message, policy=policy.default)
+    assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    token = mail["List-Unsubscribe"].strip("<>").rpartition("/")[2]
+    app.subscriptions.leave(token)
+    assert app.catalog.subscribers.get(1).standing is Standing.LEFT

@@ -1,0 +1,222 @@
+from dataclasses import replace
+from datetime import timedelta
+from email import message_from_bytes, policy
+from threading import Thread
+
+import pytest
+from factories import NOW
+
+from digest.errors import AddressError, BadLink, DigestError, NotFound
+from digest.links import Purpose
+from digest.model import WELCOME, Cadence, Interest, Schedule, Standing
+from digest.services.subscriptions import KEPT, Preferences, Proof
+
+PROOF = Proof("192.0.2.1", "Browser", "http://127.0.0.1:8000/", "I want mail.")
+WEEKLY = Schedule(Cadence.WEEKLY, 8, "Europe/Berlin", (5,))
+
+
+def ask(app, address="ada@example.org", interest=None, proof=PROOF):
+    app.subscriptions.request(address, interest or Interest(texts=("retrieval",)), WEEKLY, proof)
+
+
+def mails(app):
+    return [
+        message_from_bytes(p.read_bytes(), policy=policy.default) for p in app.settings.file("outbox").glob("new/*")
+    ]
+
+
+def token(mail):
+    text = mail.get_body(("plain",)).get_content()
+    return next(word.rpartition("/")[2].rstrip(".") for word in text.split() if "/confirm/" in word)
+
+
+@pytest.fixture
+def confirmation(app):
+    ask(app)
+    assert app.subscriptions.post(app.transport) == 1
+    return token(mails(app)[0])
+
+
+def reader(app, address="ada@example.org"):
+    return app.catalog.subscribers.by_address(address)
+
+
+def test_nobody_is_subscribed_before_confirming(app, confirmation):
+    assert reader(app) is None
+    app.subscriptions.confirm(confirmation, PROOF)
+    assert reader(app).standing is Standing.ACTIVE
+    assert (reader(app).schedule, reader(app).interest.texts) == (WEEKLY, ("retrieval",))
+
+
+def test_confirming_owes_a_welcome_at_once_and_then_the_usual_turns(app, confirmation, clock):
+    app.subscriptions.confirm(confirmation, PROOF)
+    (due,) = app.catalog.subscribers.due(clock(), 1, 99)
+    assert due.turn.label == WELCOME
+
+
+def test_confirming_twice_is_harmless(app, confirmation):
+    for _ in range(2):
+        app.subscriptions.confirm(confirmation, PROOF)
+    assert len(app.catalog.subscribers.all()) == 1
+    assert [event["event"] for event in app.catalog.consents.history(reader(app).public_id)] == [
+        "requested",
+        "confirmed",
+    ]
+
+
+def test_a_used_link_does_not_bring_back_who_has_left(app, confirmation):
+    app.subscriptions.confirm(confirmation, PROOF)
+    app.subscriptions.leave(app.links.sign(Purpose.UNSUBSCRIBE, reader(app).public_id))
+    app.subscriptions.confirm(confirmation, PROOF)
+    assert reader(app).standing is Standing.LEFT
+
+
+def test_the_proof_of_consent_says_what_was_agreed_to_where_when_and_by_whom(app, confirmation):
+    app.subscriptions.confirm(confirmation, replace(PROOF, ip="192.0.2.9"))
+    requested, confirmed = app.catalog.consents.history(reader(app).public_id)
+    assert requested["proof"]["wording"] == "I want mail."
+    assert (requested["at"], requested["proof"]["ip"], confirmed["proof"]["ip"]) == (NOW, "192.0.2.1", "192.0.2.9")
+
+
+def test_a_confirmation_link_expires_after_three_days(app, confirmation, clock):
+    clock.forward(days=3, minutes=1)
+    with pytest.raises(BadLink) as caught:
+        app.subscriptions.confirm(confirmation, PROOF)
+    assert caught.value.expired
+
+
+def test_the_confirmation_mail_has_no_one_click_header_and_nothing_the_requester_typed(app):
+    ask(app, interest=Interest(texts=("buy cheap pills",)))
+    app.subscriptions.post(app.transport)
+    (mail,) = mails(app)
+    assert mail["List-Unsubscribe"] is None
+    assert "pills" not in mail.as_string()
+    assert "/never/" in mail.get_body(("plain",)).get_content()
+
+
+def test_two_hundred_requests_for_one_address_make_at_most_three_mails_a_day(app, clock):
+    spellings = ["ada@example.org", "ADA@example.org", "a.d.a@example.org", "ada+x@EXAMPLE.org"]
+
+    def flood(offset):
+        for n in range(25):
+            ask(app, spellings[(n + offset) % 4], proof=replace(PROOF, ip=f"198.51.100.{n}"))
+
+    threads = [Thread(target=flood, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for _ in range(20):
+        app.subscriptions.post(app.transport)
+        clock.forward(minutes=11)
+        ask(app)
+    assert len(mails(app)) == 3
+
+
+def test_one_network_gets_at_most_twenty_mails_an_hour(app):
+    for n in range(25):
+        ask(app, f"reader{n}@example.org", proof=replace(PROOF, ip=f"2001:db8::{n:x}"))
+    assert app.subscriptions.post(app.transport) == 20
+
+
+def test_all_together_have_a_limit_too(make_app):
+    app = make_app("sign_up: {total_hour: 5}\n")
+    for n in range(9):
+        ask(app, f"reader{n}@example.org", proof=replace(PROOF, ip=f"192.0.2.{n}"))
+    assert app.subscriptions.post(app.transport) == 5
+
+
+def test_who_never_wants_mail_is_never_written_to_again(app, confirmation, clock):
+    app.subscriptions.never(confirmation)
+    clock.forward(days=2)
+    ask(app)
+    assert app.subscriptions.post(app.transport) == 0
+    with pytest.raises(DigestError, match="must not be written to"):
+        app.subscriptions.add("ada@example.org", Interest(), WEEKLY, "she said so")
+
+
+def test_unconfirmed_requests_are_forgotten(app, confirmation, clock):
+    clock.forward(days=KEPT.days + 1)
+    assert app.subscriptions.tidy() == 1
+
+
+def test_an_impossible_address_is_refused_at_once(app):
+    with pytest.raises(AddressError, match="@"):
+        ask(app, "ada")
+
+
+def test_leaving_is_idempotent_and_total(app):
+    ada = app.subscriptions.add("ada@example.org", Interest(), WEEKLY, "asked")
+    leave = app.links.sign(Purpose.UNSUBSCRIBE, ada.public_id)
+    for _ in range(2):
+        app.subscriptions.leave(leave)
+    assert reader(app).standing is Standing.LEFT
+    app.subscriptions.erase(ada)
+    app.subscriptions.leave(leave)
+    app.subscriptions.leave(app.links.sign(Purpose.UNSUBSCRIBE, "nobody"))
+
+
+def test_a_link_for_one_purpose_does_nothing_else(app):
+    ada = app.subscriptions.add("ada@example.org", Interest(), WEEKLY, "asked")
+    with pytest.raises(BadLink):
+        app.subscriptions.leave(app.links.sign(Purpose.PREVIEW, ada.public_id))
+    with pytest.raises(BadLink):
+        app.subscriptions.preferences(app.links.sign(Purpose.UNSUBSCRIBE, ada.public_id))
+    assert reader(app).standing is Standing.ACTIVE
+
+
+def test_preferences_change_schedule_interest_and_the_next_turn(app, clock):
+    ada = app.subscriptions.add("ada@example.org", Interest(), WEEKLY, "asked", after=clock())
+    link = app.links.sign(Purpose.PREFERENCES, ada.public_id)
+    daily = Schedule(hour=9)
+    app.subscriptions.change(link, interest=Interest(texts=("x",)), schedule=daily, count=5, paused_until=None)
+    assert (reader(app).schedule, reader(app).count) == (daily, 5)
+    assert app.catalog.subscribers.next_due() == daily.next(NOW).due
+
+
+def test_a_pause_ends_by_itself_without_making_up_for_the_turns_between(app, clock):
+    ada = app.subscriptions.add("ada@example.org", Interest(), Schedule(), "asked", after=clock())
+    until = (NOW + timedelta(days=10)).date()
+    app.subscriptions.set(ada, Preferences(ada.interest, ada.schedule, paused_until=until))
+    assert app.catalog.subscribers.due_chunks(NOW + timedelta(days=9), 10) == []
+    clock.forward(days=10)
+    assert app.subscriptions.wake() == 1
+    assert reader(app).standing is Standing.ACTIVE
+    assert app.catalog.subscribers.next_due() > clock()
+
+
+def test_erasing_leaves_no_trace_of_the_address_in_the_database(app, confirmation):
+    app.subscriptions.confirm(confirmation, PROOF)
+    app.subscriptions.erase(reader(app))
+    app.catalog.store.engine.dispose()  # the last connection writes the log back into the file
+    files = [path.read_bytes() for path in app.catalog.store.path.parent.glob("subscribers.db*")]
+    assert files
+    assert not any(b"ada@example" in content for content in files)
+
+
+def test_signing_up_again_changes_the_interests_of_who_is_subscribed_already(app, confirmation, clock):
+    app.subscriptions.confirm(confirmation, PROOF)
+    before = reader(app)
+    clock.forward(hours=1)
+    ask(app, interest=Interest(texts=("robots",)))
+    app.subscriptions.post(app.transport)
+    app.subscriptions.confirm(max(map(token, mails(app)), key=lambda t: t != confirmation), PROOF)
+    after = reader(app)
+    assert (after.id, after.since, after.interest.texts) == (before.id, before.since, ("robots",))
+
+
+def test_topics_are_found_by_name_or_slug_and_the_rest_is_free_text(app):
+    interest, unknown = app.subscriptions.interest(["Retrieval", " robots ", "protein folding", ""])
+    assert (list(interest.topics), interest.texts, unknown) == ([1, 2], ("protein folding",), ["protein folding"])
+
+
+def test_an_unknown_subscriber_is_named(app):
+    with pytest.raises(NotFound, match=r"bob@example\.org"):
+        app.subscriptions.find("bob@example.org")
+
+
+def test_an_export_holds_all_that_is_known_of_a_person(app):
+    ada = app.subscriptions.add("ada@example.org", Interest({1: 1.0}), WEEKLY, "asked")
+    export = app.subscriptions.exported(ada)
+    assert (export["address"], export["topics"]) == ("ada@example.org", ["Retrieval"])
+    assert export["consents"][0]["proof"] == {"reason": "asked"}
