@@ -1,0 +1,147 @@
+"""The journal of a sending process: which messages were begun, and what the server said of each (REQ-50).
+
+Text, one record a line, each written by a single append:
+
+    begin ID                      before the message's data goes out
+    end ID PHASE CODE TEXT        after its final reply, before the connection's next data
+
+What was written survives `kill -9`. With *sync* a begin is also on the disk before it returns, and every earlier record
+with it, so that the promise holds when the power fails; that costs 0.25 ms a message on one connection of an SSD,
+0.1 ms on eight (one write alone: 3 µs). One process has a journal at a time; the deliverer's lock sees to that.
+"""
+
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from threading import Lock
+
+from digest.delivery.address import veiled
+from digest.errors import TransportError
+from digest.model import Outcome, Phase
+
+_sync = getattr(os, "fdatasync", os.fsync)  # macOS has only the slower one
+
+
+class Journal:
+    """Appends from any number of threads. Opening keeps what an earlier process left, except for a torn last line."""
+
+    def __init__(self, path: str | Path, *, sync: bool = True) -> None:
+        self._path = Path(path)
+        self._durable = sync
+        self._lock = Lock()
+        self._broken = False
+        self._fd = -1
+        self._rewrite(self.replay(path))
+
+    @staticmethod
+    def replay(path: str | Path) -> dict[int, Outcome | None]:
+        """The last word on each delivery in the file at *path*: its outcome, or None if begun and not ended."""
+        try:
+            text = Path(path).read_bytes().decode("utf-8", "replace")
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise _trouble(path, error) from error
+        whole = text[: text.rfind("\n") + 1]  # a record without its line end was being written when the process died
+        return dict(record for line in whole.split("\n") if (record := _read(line)))
+
+    def begin(self, id: int) -> None:
+        """The message's data goes out next. Raises TransportError, as all writing does, when the disk is full."""
+        self._append(_line(id, None), begins=True)
+
+    def end(self, outcome: Outcome) -> None:
+        """The final reply came."""
+        self._append(_line(outcome.id, outcome))
+
+    def end_and_begin(self, outcome: Outcome, id: int) -> None:
+        """Both, in one write."""
+        self._append(_line(outcome.id, outcome) + _line(id, None), begins=True)
+
+    def forget(self, ids: Iterable[int]) -> None:
+        """Drops what the database knows by now; what others began or ended meanwhile stays."""
+        with self._lock:
+            known = self.replay(self._path)
+            folded = set(ids)
+            self._rewrite({id: word for id, word in known.items() if id not in folded})
+
+    def clear(self) -> None:
+        """Forgets everything; for when nothing is in flight and all is in the database."""
+        with self._lock:
+            self._rewrite({})
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _append(self, records: bytes, *, begins: bool = False) -> None:
+        try:
+            with self._lock:
+                self._write(records)
+            if begins and self._durable:  # outside the lock: the kernel joins the waits of several connections
+                _sync(self._fd)
+        except OSError as error:
+            raise _trouble(self._path, error) from error
+
+    def _write(self, records: bytes) -> None:
+        """After a write that the disk cut short nothing may follow: only a last line may be torn."""
+        if self._broken:
+            raise OSError("an earlier record was not written")
+        self._broken = True
+        if os.write(self._fd, records) != len(records):
+            raise OSError("no space left for a whole record")
+        self._broken = False
+
+    def _rewrite(self, records: Mapping[int, Outcome | None]) -> None:
+        """Replaces the file in one step, so that no crash can lose a begin that still matters."""
+        fresh = self._path.with_name(self._path.name + ".new")
+        try:
+            with open(os.open(fresh, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as file:
+                file.write(b"".join(_line(id, word) for id, word in records.items()))
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(fresh, self._path)
+            sync_folder(self._path.parent)
+            self._adopt(os.open(self._path, os.O_APPEND | os.O_WRONLY))
+        except OSError as error:
+            raise _trouble(self._path, error) from error
+
+    def _adopt(self, fd: int) -> None:
+        """The number stays, for a thread that is about to sync it; the new file is on the disk already."""
+        if self._fd < 0:
+            self._fd = fd
+        else:
+            os.dup2(fd, self._fd, inheritable=False)
+            os.close(fd)
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes the names in *folder* last, not only the files."""
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _line(id: int, outcome: Outcome | None) -> bytes:
+    if outcome is None:
+        return b"begin %d\n" % id
+    return f"end {id} {outcome.phase.value} {outcome.code} {veiled(outcome.text)}\n".encode("utf-8", "replace")
+
+
+def _read(line: str) -> tuple[int, Outcome | None] | None:
+    """None for what is no record: a power cut may leave anything behind."""
+    word, id, *said = *line.split(" ", 4), ""
+    with suppress(ValueError):
+        if word == "begin" and said == [""]:
+            return int(id), None
+        if word == "end" and len(said) > 2:
+            return int(id), Outcome(int(id), Phase(said[0]), int(said[1]), said[2])
+    return None
+
+
+def _trouble(path: str | Path, error: OSError) -> TransportError:
+    why = error.strerror or error
+    return TransportError(f"the journal {path} cannot be used: {why}; make room or fix its permissions, then run again")

@@ -1,0 +1,95 @@
+"""What a transport's word means for a delivery: sent, again later, or never; and for the run (REQ-44, 51, 52)."""
+
+import re
+import zlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from digest.delivery.address import veiled
+from digest.model import Outcome, Phase, State
+
+
+class Stop(StrEnum):
+    """What becomes of the run."""
+
+    NONE = "none"
+    RECONNECT = "reconnect"  # this server wants no more now: go on at the next tick
+    PAUSE = "pause"  # until a person looked at it
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The row's next state, and when to try again (*not_before*, for `pending` only)."""
+
+    state: State
+    text: str
+    """for the ledger: code, phase and the server's words, without addresses"""
+    not_before: datetime | None = None
+    stop: Stop = Stop.NONE
+    suppress: bool = False
+    """the address does not exist: never mail it again"""
+    counts: bool = False
+    """towards the breaker: the trouble is ours or the server's, not the recipient's"""
+
+
+NO_SUCH_ADDRESS = {"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10"}
+_ENHANCED = re.compile(r"5\.\d{1,3}\.\d{1,3}\b")
+_OURS = ("5.1.7", "5.1.8", "5.3.", "5.5.", "5.7.")
+_SAYS_NOTHING = ("", "5.0.0", "5.1.0")
+_UNKNOWN_USER = re.compile(
+    r"\b(?:(?:user|recipient|mailbox|account)(?: is| was)? (?:unknown|not found)|unknown (?:user|recipient|mailbox)"
+    r"|no such (?:user|recipient|mailbox|person)"
+    r"|(?:user|recipient|mailbox|account)(?: that you tried to reach)? does ?n[o']t exist)\b",
+    re.IGNORECASE,
+)
+
+
+def verdict(outcome: Outcome, attempts: int, now: datetime, deadline: datetime) -> Verdict:
+    """Decides after the *attempts*-th attempt. What could be tried again only after its *deadline* is expired."""
+    code, phase = outcome.code, outcome.phase
+    text = f"{code or 'no reply'} at {phase}: {veiled(outcome.text)}"
+    if outcome.accepted:
+        return Verdict(State.SENT, text)
+    if phase is Phase.FINAL and not 400 <= code < 600:
+        return Verdict(State.UNCERTAIN, text, counts=True)
+    if 500 <= code < 600 and phase is not Phase.CONNECT:
+        return _refused(outcome, text, now)
+    offline = phase in (Phase.CONNECT, Phase.HELLO)
+    stop = Stop.RECONNECT if offline or code in (0, 421) else Stop.NONE
+    again = now if offline else now + backoff(outcome.id, attempts)
+    if again >= deadline:
+        return Verdict(State.EXPIRED, text, stop=stop)
+    return Verdict(State.PENDING, text, again, stop)
+
+
+def backoff(id: int, attempts: int) -> timedelta:
+    """A minute, doubling up to an hour, and up to a quarter less: what failed together does not come back together."""
+    share = zlib.crc32(b"%d %d" % (id, attempts)) / 2**32
+    return timedelta(minutes=min(2 ** min(attempts - 1, 6), 60) * (1 - share / 4))
+
+
+def _refused(outcome: Outcome, text: str, now: datetime) -> Verdict:
+    if outcome.phase in (Phase.HELLO, Phase.MAIL):  # whoever comes next would hear the same
+        return Verdict(State.PENDING, text, now, Stop.PAUSE)
+    found = _ENHANCED.match(outcome.text)
+    status = found[0] if found else ""
+    at_recipient = outcome.phase is Phase.RCPT
+    if status in NO_SUCH_ADDRESS or (at_recipient and status in _SAYS_NOTHING and _UNKNOWN_USER.search(outcome.text)):
+        return Verdict(State.FAILED, text, suppress=True)
+    return Verdict(State.FAILED, text, counts=not at_recipient or status.startswith(_OURS))
+
+
+class Breaker:
+    """Trips after *limit* errors in a row that are not about the recipient; an accepted message starts anew."""
+
+    def __init__(self, limit: int = 20) -> None:
+        self.limit = limit
+        self.errors = 0
+
+    def tripped(self, verdict: Verdict) -> bool:
+        """Takes note of *verdict*; True when it is time to pause and tell a person."""
+        if verdict.state is State.SENT:
+            self.errors = 0
+        self.errors += verdict.counts
+        return self.errors >= self.limit

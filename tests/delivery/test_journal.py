@@ -1,0 +1,206 @@
+import os
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from digest.delivery.journal import Journal
+from digest.errors import TransportError
+from digest.model import Outcome, Phase
+
+
+def reply(id: int, code: int = 250, text: str = "2.0.0 Ok", phase: Phase = Phase.FINAL) -> Outcome:
+    return Outcome(id, phase, code, text)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "journal"
+
+
+@pytest.fixture
+def journal(path: Path) -> Iterator[Journal]:
+    with closing(Journal(path)) as opened:
+        yield opened
+
+
+def test_what_was_begun_and_not_ended_is_in_doubt(journal: Journal, path: Path):
+    journal.begin(1)
+    journal.end_and_begin(reply(1), 2)
+    assert Journal.replay(path) == {1: reply(1), 2: None}
+
+
+def test_a_refusal_is_replayed_whole(journal: Journal, path: Path):
+    refused = reply(7, 550, "5.1.1 no such user", Phase.RCPT)
+    journal.begin(7)
+    journal.end(refused)
+    assert Journal.replay(path) == {7: refused}
+
+
+def test_a_delivery_begun_again_is_in_doubt_again(journal: Journal, path: Path):
+    journal.begin(1)
+    journal.end_and_begin(reply(1, 451), 1)
+    assert Journal.replay(path) == {1: None}
+
+
+def test_no_journal_is_an_empty_one(path: Path):
+    assert Journal.replay(path) == {}
+
+
+def test_only_its_owner_may_read_it(journal: Journal, path: Path):
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_server_cannot_write_records_or_addresses_into_it(journal: Journal, path: Path):
+    journal.end(reply(1, 550, "no\nbegin 99\r\n<reader@example.org>: unknown user"))
+    journal.end(reply(2, 250, ""))
+    assert set(Journal.replay(path)) == {1, 2}
+    assert "reader" not in path.read_text()
+
+
+def test_a_torn_end_counts_as_not_ended(path: Path):
+    path.write_text("begin 1\nend 1 final 25")
+    assert Journal.replay(path) == {1: None}
+
+
+def test_writing_goes_on_after_a_torn_line_without_completing_it(path: Path):
+    path.write_text("begin 1\nend 1 final 25")
+    with closing(Journal(path)) as journal:
+        journal.begin(2)
+    assert Journal.replay(path) == {1: None, 2: None}
+
+
+def test_what_a_power_cut_left_behind_is_passed_over(path: Path):
+    path.write_bytes(
+        b"begin 1\n\0\0\0\0\n\xff\xfe\nbegin\nbegin x\nend 2 final\nend 3 nowhere 250 ok\nend 4 final 250 ok\n"
+    )
+    assert Journal.replay(path) == {1: None, 4: reply(4, text="ok")}
+
+
+def test_what_the_database_knows_is_forgotten_and_the_rest_stays(journal: Journal, path: Path):
+    journal.begin(1)
+    journal.end_and_begin(reply(1), 2)
+    journal.end(reply(3))
+    journal.forget([1])
+    assert Journal.replay(path) == {2: None, 3: reply(3)}
+    journal.end(reply(2))
+    assert Journal.replay(path) == {2: reply(2), 3: reply(3)}
+    journal.clear()
+    journal.begin(4)
+    assert Journal.replay(path) == {4: None}
+
+
+def test_opening_keeps_what_the_last_process_left(path: Path):
+    with closing(Journal(path)) as first:
+        first.begin(1)
+    with closing(Journal(path)):
+        assert Journal.replay(path) == {1: None}
+
+
+def test_many_connections_write_whole_records(journal: Journal, path: Path):
+    def connection(start: int) -> None:
+        journal.begin(start)
+        for id in range(start, start + 24):
+            journal.end_and_begin(reply(id), id + 1)
+            if id % 8 == 0:
+                journal.forget([id])
+
+    threads = [threading.Thread(target=connection, args=(start,)) for start in (100, 200, 300, 400)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    replayed = Journal.replay(path)
+    assert {id for id, word in replayed.items() if word is None} == {124, 224, 324, 424}
+    assert len(replayed) == 4 * 25 - 4 * 3
+
+
+def test_a_killed_process_leaves_every_record_it_wrote(path: Path):
+    program = (
+        "import os, signal, sys; from digest.delivery.journal import Journal\n"
+        "journal = Journal(sys.argv[1], sync=False)\n"
+        "for id in range(100): journal.begin(id)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    killed = subprocess.run([sys.executable, "-c", program, str(path)], check=False)
+    assert killed.returncode == -9
+    assert Journal.replay(path) == dict.fromkeys(range(100))
+
+
+def test_a_begin_is_on_the_disk_before_it_returns_unless_told_otherwise(path: Path, monkeypatch: pytest.MonkeyPatch):
+    synced: list[int] = []
+    monkeypatch.setattr("digest.delivery.journal._sync", synced.append)
+    for durable in (True, False):
+        with closing(Journal(path, sync=durable)) as journal:
+            journal.begin(1)
+            journal.end_and_begin(reply(1), 2)
+            journal.end(reply(2))
+        assert len(synced) == 2
+
+
+def test_a_full_disk_stops_the_sending_and_nothing_follows_a_torn_record(
+    journal: Journal, path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    journal.begin(1)
+    usual = os.write
+    monkeypatch.setattr(os, "write", lambda fd, data: usual(fd, data[:12]))
+    with pytest.raises(TransportError, match=r"journal .*no space left.*make room"):
+        journal.end(reply(1))
+    monkeypatch.undo()
+    with pytest.raises(TransportError, match="earlier record"):
+        journal.begin(2)
+    assert Journal.replay(path) == {1: None}
+
+
+def test_a_journal_that_cannot_be_written_is_named_with_the_way_out(tmp_path: Path):
+    with pytest.raises(TransportError, match=r"nowhere/journal cannot be used: No such file.*run again"):
+        Journal(tmp_path / "nowhere" / "journal")
+    with pytest.raises(TransportError, match="Is a directory"):
+        Journal.replay(tmp_path)
+
+
+ids = st.integers(0, 5)
+records = st.lists(
+    st.one_of(
+        st.tuples(st.just("begin"), ids),
+        st.tuples(st.just("end"), ids, st.integers(200, 599), st.text(max_size=20)),
+        st.tuples(st.just("both"), ids, st.integers(200, 599), st.text(max_size=20), ids),
+    ),
+    max_size=12,
+)
+
+
+@given(records, st.data())
+def test_any_prefix_of_the_file_replays_to_a_state_that_was_true(
+    tmp_path_factory: pytest.TempPathFactory, todo: list[tuple[object, ...]], data: st.DataObject
+):
+    path = tmp_path_factory.getbasetemp() / "hypothesis-journal"
+    path.unlink(missing_ok=True)
+    words: dict[int, tuple[int, ...]] = {}
+    true = [dict(words)]  # after each single record
+    with closing(Journal(path, sync=False)) as journal:
+        for what, id, *rest in todo:
+            if what == "begin":
+                journal.begin(id)
+            elif what == "end":
+                journal.end(reply(id, *rest))
+            else:
+                journal.end_and_begin(reply(id, *rest[:2]), rest[2])
+            if what != "begin":
+                words[id] = (rest[0],)
+                true.append(dict(words))
+            if what != "end":
+                words[id if what == "begin" else rest[2]] = ()
+                true.append(dict(words))
+    whole = path.read_bytes()
+    cut = data.draw(st.integers(0, len(whole)))
+    path.write_bytes(whole[:cut])
+    found = {id: (word.code,) if word else () for id, word in Journal.replay(path).items()}
+    assert found == true[whole[:cut].count(b"\n")]
