@@ -1,0 +1,287 @@
+"""Mail to a relay over SMTP: smtplib does TLS and AUTH and reads the replies; the envelope is pipelined on top."""
+
+import re
+import smtplib
+import socket
+import ssl
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from ipaddress import ip_address
+from typing import Literal, NamedTuple, get_args
+
+from digest.delivery.address import needs_smtputf8
+from digest.errors import TransportError
+from digest.model import Outcome, Outgoing, Phase
+
+Tls = Literal["starttls", "implicit", "none"]
+_DOT_AT_LINE = re.compile(rb"\n\.")  # half the time of `in`, on every message
+
+
+@dataclass(frozen=True)
+class Smtp:
+    """A relay, and how to talk to it. Raises TransportError for settings that would send secrets or mail in clear."""
+
+    host: str
+    port: int = 587
+    tls: Tls = "starttls"
+    username: str = ""
+    password: str = field(default="", repr=False)
+    ca_file: str = ""
+    """trust the certificates in this file instead of the system's"""
+    insecure: bool = False
+    """allow `tls: none` to hosts other than this one"""
+    helo: str = ""
+    source: str = ""
+    """the local IP address to send from"""
+    messages_per_connection: int = 100
+    connect_timeout: float = 30
+    command_timeout: float = 300
+    final_timeout: float = 600
+    """how long the server may think after the final dot; giving up early makes doubles (RFC 5321, 4.5.3.2.6)"""
+
+    def __post_init__(self) -> None:
+        if flaw := self._flaw():
+            raise TransportError(f"mail cannot be sent through {self.host}:{self.port}: {flaw}")
+
+    def _flaw(self) -> str:
+        if not (self.host and 0 < self.port < 65536):
+            return "host and port must name a server"
+        if min(self.connect_timeout, self.command_timeout, self.final_timeout, self.messages_per_connection) <= 0:
+            return "timeouts and messages_per_connection must be more than 0"
+        if self.tls not in get_args(Tls):
+            return f"tls is {self.tls!r}; it must be starttls, implicit or none"
+        if self.tls == "none" and self.username:
+            return "a password never travels in clear; use tls: starttls or implicit, or leave username out"
+        if self.tls == "none" and not (self.insecure or is_loopback(self.host)):
+            return "tls: none is for this machine only; use tls: starttls, or set insecure: true if the way is safe"
+        if not f"{self.username}{self.password}{self.helo}".isascii():
+            return "username, password and helo must be ASCII"
+        return ""
+
+    @cached_property
+    def context(self) -> ssl.SSLContext:
+        """One for all connections: making it takes ten times longer than connecting."""
+        try:
+            return ssl.create_default_context(cafile=self.ca_file or None)
+        except OSError as error:
+            raise TransportError(f"ca_file {self.ca_file} holds no certificates in PEM form: {error}") from error
+
+    def deliver(self, mails: Iterable[Outgoing]) -> Iterator[Outcome]:
+        """As `Transport`. It connects before it pulls, so that what is pulled is sent at once.
+
+        After trouble it connects anew; whoever stops iterating leaves the server alone.
+        """
+        queue = iter(mails)
+        line = Line(self)
+        try:
+            while True:
+                trouble = line.opened()
+                if (mail := next(queue, None)) is None:
+                    return
+                yield Outcome(mail.id, *trouble) if trouble else line.hand_over(mail)
+        finally:
+            line.leave()
+
+
+TRANSPORT = Smtp
+
+
+class Said(NamedTuple):
+    """The server's word and what it was about; code 0 when there was none."""
+
+    phase: Phase
+    code: int
+    text: str
+
+
+class Line(smtplib.SMTP):
+    """A connection that is made anew when it was lost or has carried enough messages."""
+
+    def __init__(self, relay: Smtp) -> None:
+        super().__init__(
+            local_hostname=relay.helo or own_name(), source_address=(relay.source, 0) if relay.source else None
+        )
+        self._host = relay.host  # the name that smtplib expects in the certificate
+        self._relay = relay
+        self._tls = None if relay.tls == "none" else relay.context
+        self._carried = 0
+
+    def opened(self) -> Said | None:
+        """Sees to it that there is a session; returns what the server said when there is none."""
+        if self.sock and self._carried < self._relay.messages_per_connection:
+            return None
+        self.leave()
+        trouble = self._connected() or self._introduced()
+        if trouble:
+            self.close()
+        return trouble
+
+    def _connected(self) -> Said | None:
+        try:
+            self.sock = self._socket()
+        except (OSError, ValueError) as error:  # ValueError: a host name that cannot be one
+            return Said(Phase.CONNECT, 0, f"no connection to {self._host}:{self._relay.port}: {self._explained(error)}")
+        greeting = self._heard(Phase.CONNECT)
+        return None if greeting.code == 220 else greeting
+
+    def _socket(self) -> socket.socket:
+        relay = self._relay
+        sock = socket.create_connection((relay.host, relay.port), relay.connect_timeout, self.source_address)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else Nagle and delayed ACK cost 40 ms a message
+        if relay.tls == "implicit" and self._tls:
+            sock = self._tls.wrap_socket(sock, server_hostname=relay.host)
+        sock.settimeout(relay.command_timeout)
+        self.file = None
+        self._carried = 0
+        return sock
+
+    def _introduced(self) -> Said | None:
+        """EHLO, STARTTLS, AUTH. No name and no password is said before the certificate was checked."""
+        relay = self._relay
+        self.ehlo_resp = self.helo_resp = None
+        try:
+            self.ehlo_or_helo_if_needed()
+            if relay.tls == "starttls":
+                self.starttls(context=self._tls)
+                self.ehlo_or_helo_if_needed()
+            if relay.username:
+                self.login(relay.username, relay.password)
+        except smtplib.SMTPResponseException as error:
+            return Said(Phase.HELLO, max(error.smtp_code, 0), _text(error.smtp_error))
+        except smtplib.SMTPServerDisconnected as error:
+            return Said(Phase.HELLO, 0, str(error))
+        except smtplib.SMTPException as error:  # no STARTTLS, no AUTH that we know
+            return Said(Phase.HELLO, 530, f"{error} Not sending without; check host, port and tls.")
+        except (OSError, ValueError) as error:  # ValueError: an AUTH challenge that is none
+            return Said(Phase.HELLO, 0, self._explained(error))
+        return None
+
+    def hand_over(self, mail: Outgoing) -> Outcome:
+        """One message, up to the reply to its final dot or to the first refusal; the session goes on where it can."""
+        self._carried += 1
+        said = self._unsendable(mail) or self._envelope(mail)
+        if said.phase is Phase.DATA and said.code == 354:
+            said = self._message(mail.message)
+        return Outcome(mail.id, *said)
+
+    def _unsendable(self, mail: Outgoing) -> Said | None:
+        """The last look at what goes into commands; addresses were checked long before."""
+        if not (mail.sender + mail.recipient).isprintable():
+            return Said(Phase.RCPT, 553, "5.1.3 an address of the envelope contains a control character")
+        if needs_smtputf8(mail.recipient) and not self.has_extn("smtputf8"):
+            return Said(Phase.RCPT, 553, "5.6.7 the address is not ASCII, and the server does not offer SMTPUTF8")
+        return None
+
+    def _envelope(self, mail: Outgoing) -> Said:
+        """MAIL, RCPT and DATA, in one write where the server allows it: the first refusal, or 354."""
+        utf8 = " SMTPUTF8" if needs_smtputf8(mail.recipient) else ""
+        commands = {
+            Phase.MAIL: f"MAIL FROM:<{mail.sender}>{utf8}\r\n",
+            Phase.RCPT: f"RCPT TO:<{mail.recipient}>\r\n",
+            Phase.DATA: "DATA\r\n",
+        }
+        pipelined = self.has_extn("pipelining")
+        if pipelined:
+            self._say("".join(commands.values()))
+        refusal = None
+        for phase, command in commands.items():
+            if not pipelined:
+                self._say(command)
+            said = self._heard(phase)
+            if not _goes_on(said):
+                refusal = refusal or said
+                if not pipelined or not self.sock:
+                    break
+        if refusal:
+            self._reset(said)
+        return refusal or said
+
+    def _reset(self, last: Said) -> None:
+        """After a refusal the transaction is open, and a server that said 354 all the same waits for a body."""
+        for command in (".\r\n", "RSET\r\n") if last.code == 354 else ("RSET\r\n",):
+            if self.sock:
+                self._say(command)
+                reset = self._heard(Phase.MAIL)
+        if self.sock and reset.code != 250:
+            self.close()
+
+    def _message(self, message: bytes) -> Said:
+        """Without the whole final dot the server cannot have taken it; from then on only its reply can tell."""
+        sock = self.sock
+        if sock is None:
+            return Said(Phase.DATA, 0, "the connection was lost")
+        try:
+            sock.sendall(stuffed(message))
+        except OSError as error:
+            self.close()
+            return Said(Phase.DATA, 0, f"the connection was lost within the message: {error}")
+        sock.settimeout(self._relay.final_timeout)
+        said = self._heard(Phase.FINAL)
+        if self.sock:
+            sock.settimeout(self._relay.command_timeout)
+        return said
+
+    def _say(self, commands: str) -> None:
+        """A connection that is lost here shows when the reply is read, and the reply may be a 421 that says why."""
+        with suppress(OSError):
+            if self.sock:
+                self.sock.sendall(commands.encode())
+
+    def _heard(self, phase: Phase) -> Said:
+        """One reply. After 421, nonsense or silence the connection is closed."""
+        if self.sock is None:
+            return Said(phase, 0, "the connection was lost")
+        try:
+            code, text = self.getreply()
+        except OSError as error:  # smtplib's own errors are OSErrors too
+            self.close()
+            return Said(phase, 0, str(error))
+        if code in (-1, 421):
+            self.close()
+        return Said(phase, code, _text(text)) if code > 0 else Said(phase, 0, f"this is no SMTP reply: {_text(text)}")
+
+    def _explained(self, error: Exception) -> str:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return f"the certificate of {self._host} is not trusted: {error.verify_message}; ca_file can name its CA"
+        return str(error)
+
+    def leave(self) -> None:
+        """QUIT, if there is a session; trouble with it changes nothing any more."""
+        with suppress(OSError):
+            if self.sock:
+                self.sock.settimeout(min(5, self._relay.command_timeout))
+                self.docmd("QUIT")
+        with suppress(OSError):
+            self.close()
+
+
+def stuffed(message: bytes) -> bytes:
+    """The message as it travels: dots doubled where they begin a line, and the final one added (RFC 5321, 4.5.2)."""
+    if message.startswith(b".") or _DOT_AT_LINE.search(message):
+        message = re.sub(rb"(?m)^\.", b"..", message)
+    return message + (b".\r\n" if message.endswith(b"\r\n") else b"\r\n.\r\n")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether *host* is this machine, by its name alone."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@cache
+def own_name() -> str:
+    """How we introduce ourselves unless told otherwise; asking the resolver may be slow, so only once."""
+    name = socket.getfqdn()
+    return name if "." in name and name.isascii() else "[127.0.0.1]"
+
+
+def _goes_on(said: Said) -> bool:
+    return said.code == 354 if said.phase is Phase.DATA else 200 <= said.code < 300
+
+
+def _text(reply: bytes | str) -> str:
+    return reply if isinstance(reply, str) else reply.decode("utf-8", "replace")
