@@ -1,0 +1,76 @@
+"""What a layout may print, and nothing else: `publication`, the values below, and `sections` with their `cards`.
+
+A letter (a layout without a `card` block) has `publication` and whatever `…_url` its sender fills in.
+"""
+
+from dataclasses import dataclass
+
+from digest.model import Candidate
+from digest.rendering.words import clean, cut, excerpt, listed, safe
+
+VALUES = frozenset(
+    {
+        "headline",  # Sunday, 22 November 2026
+        "count",  # 10 papers
+        "lead",  # what this mail is about, in a line
+        "preheader",  # what an inbox shows after the subject
+        "top",  # the first paper's title, short enough for a subject
+        "others",  # how many papers there are besides; empty for none
+        "more",  # 3 more papers: those that the size of a mail left out; empty for none
+        "why",  # why the subscriber gets this, and since when
+        "weekly",  # empty unless this is a whole week's
+        "welcome",  # empty unless this is the first
+        "unsubscribe_url",
+        "preferences_url",
+        "online_url",
+    }
+)
+REQUIRED = frozenset({"unsubscribe_url", "preferences_url", "why"})
+"""what the law and the subscriber expect in every digest, besides the postal address (REQ-22)"""
+
+_LABELS = {"pdf": "PDF"}
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    label: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One paper in words. *reason* is the subscriber's own, all else the same for everybody."""
+
+    title: str
+    url: str
+    authors: str
+    abstract: str
+    categories: tuple[str, ...]
+    trend: str
+    links: tuple[Link, ...]
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    title: str
+    note: str
+    cards: tuple[Card, ...]
+
+
+def card(candidate: Candidate, *, brief: bool = False, reason: str = "") -> Card:
+    """*candidate* as it is shown, *brief* without the abstract. Strangers' text: cleaned and cut, not escaped yet."""
+    paper = candidate.card
+    links = tuple(
+        Link(_LABELS.get(what, clean(what).capitalize()), safe(url)) for what, url in paper.links if safe(url)
+    )
+    return Card(
+        title=cut(clean(paper.title), 240) or "Untitled",
+        url=links[0].url if links else "",
+        authors=listed(cut(clean(author), 60) for author in paper.authors),
+        abstract="" if brief else excerpt(clean(paper.abstract)),
+        categories=tuple(cut(clean(category), 40) for category in paper.categories[:3]),
+        trend=cut(clean(candidate.trend_line), 120),
+        links=links[:5],
+        reason=reason,
+    )

@@ -1,0 +1,231 @@
+"""Prints one edition's digests: the cards once for all, then for each subscriber only what is theirs."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import lru_cache
+
+from jinja2 import UndefinedError
+
+from digest.errors import TemplateError
+from digest.model import WELCOME, Candidate, Digest, Edition, Pick, Publication, Reason, ReasonCode
+from digest.rendering import mime, page, words
+from digest.rendering.reasons import because, personal, phrase
+from digest.rendering.sheet import Sheet, Stencil
+from digest.rendering.stationery import Stationery
+
+BUDGET = 90_000
+"""bytes of the quoted HTML part: Gmail clips near 102 KB (REQ-6)"""
+FOR_YOU = "for-you"
+TRENDING = "trending"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A pick for people: on a terminal, on a page, in a mail."""
+
+    candidate: Candidate
+    reasons: tuple[str, ...]
+    section: str
+    """`for-you` or `trending`"""
+
+
+@dataclass(frozen=True, slots=True)
+class Urls:
+    """A digest's own links, finished."""
+
+    unsubscribe: str
+    preferences: str
+    online: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A message, decoded."""
+
+    subject: str
+    html: str
+    text: str
+
+
+def items(edition: Edition, picks: Sequence[Pick]) -> list[Item]:
+    """*picks* in their order, with the reasons in words."""
+    return [_item(edition, pick) for pick in picks]
+
+
+def _item(edition: Edition, pick: Pick) -> Item:
+    candidate = edition.candidates[pick.ordinal]
+    phrases = filter(None, (phrase(reason, candidate, edition) for reason in pick.reasons))
+    return Item(candidate, tuple(phrases), FOR_YOU if personal(pick.reasons) else TRENDING)
+
+
+@dataclass(frozen=True, slots=True)
+class _Slip:
+    """A pick, printed: HTML and text, quoted."""
+
+    pick: Pick
+    section: str
+    title: str
+    trends: bool
+    html: bytes
+    text: bytes
+
+
+class Press:
+    """One edition on one stationery. Pure: the same digest always gives the same bytes."""
+
+    def __init__(self, stationery: Stationery, edition: Edition) -> None:
+        self._edition = edition
+        self._publication = stationery.publication
+        self._subject = Sheet(stationery.subject, stationery.publication, markup=False)
+        self._html = Sheet(stationery.html, stationery.publication, markup=True)
+        self._text = Sheet(stationery.text, stationery.publication, markup=False)
+        self._stencils = lru_cache(maxsize=None)(self._cut)  # at most four for each candidate
+        self._slip = lru_cache(maxsize=8192)(self._printed)
+
+    def message(self, digest: Digest, address: str, since: date | None, urls: Urls) -> bytes:
+        """The whole message, ready to be signed and sent, to *address* (ASCII by now). *since*: of the subscription."""
+        subject, html, text = self._parts(digest, since, urls)
+        publication = self._publication
+        fields = (
+            *_envelope(publication, address, subject, digest.message_id, digest.date),
+            ("List-Id", mime.mailbox(words.clean(publication.name), publication.list_id)),
+            ("List-Unsubscribe", f"<{urls.unsubscribe}>"),
+            ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
+            ("Feedback-ID", f"{self._edition.date}:{_cadence(digest.turn)}:digest:{_sender_id(publication)}"),
+            ("Precedence", "bulk"),
+        )
+        return mime.alternative(fields, digest.message_id, text, html)
+
+    def parts(self, digest: Digest, since: date | None, urls: Urls) -> Parts:
+        """What `message` says, for previews."""
+        subject, html, text = self._parts(digest, since, urls)
+        return Parts(subject, mime.unquoted(html), mime.unquoted(text))
+
+    def _parts(self, digest: Digest, since: date | None, urls: Urls) -> tuple[str, bytes, bytes]:
+        slips = [self._slip(pick.ordinal, pick.reasons) for pick in digest.picks]
+        while True:
+            values, sections = self._values(digest, slips, since, urls), _sections(slips)
+            html = self._html.filled(values, [(*head, b"".join([s.html for s in some])) for head, some in sections])
+            if len(html) <= BUDGET or not slips:
+                break
+            slips = self._lighter(slips, len(html) - BUDGET)
+        text = self._text.filled(values, [(*head, b"".join([s.text for s in some])) for head, some in sections])
+        return words.clean(self._subject.whole(values)), html, text
+
+    def _lighter(self, slips: Sequence[_Slip], excess: int) -> list[_Slip]:
+        """*slips* with *excess* bytes less: from the last upwards they lose their abstracts, then they leave."""
+        lighter = [*slips]
+        for i in reversed(range(len(slips))):
+            if excess > 0:
+                lighter[i] = self._slip(slips[i].pick.ordinal, slips[i].pick.reasons, brief=True)
+                excess -= len(slips[i].html) - len(lighter[i].html)
+        while excess > 0 and lighter:
+            excess -= len(lighter.pop().html)
+        return lighter
+
+    def _printed(self, ordinal: int, reasons: tuple[Reason, ...], *, brief: bool = False) -> _Slip:
+        candidate = self._edition.candidates[ordinal]
+        trends = bool(candidate.trend_line)
+        told = (r for r in reasons if not (trends and r.code is ReasonCode.TREND))  # the trend has a line of its own
+        reason = because(phrase(r, candidate, self._edition) for r in told)
+        title, html, text = self._stencils(ordinal, brief=brief, reasoned=bool(reason))
+        pick = Pick(ordinal, 0, reasons)
+        section = FOR_YOU if personal(reasons) else TRENDING
+        return _Slip(pick, section, title, trends, self._html.because(html, reason), self._text.because(text, reason))
+
+    def _cut(self, ordinal: int, *, brief: bool, reasoned: bool) -> tuple[str, Stencil, Stencil]:
+        card = page.card(self._edition.candidates[ordinal], brief=brief, reason="yes" if reasoned else "")
+        return card.title, self._html.card(card), self._text.card(card)
+
+    def _values(self, digest: Digest, slips: Sequence[_Slip], since: date | None, urls: Urls) -> dict[str, str]:
+        """`page.VALUES` for one digest."""
+        titles = [slip.title for slip in slips] or [""]
+        weekly, welcome = _cadence(digest.turn) == "weekly", digest.turn == WELCOME
+        left_out = len(digest.picks) - len(slips)
+        kind, confirmed = "weekly digest" if weekly else "digest", f" on {words.day(since)}" if since else ""
+        return {
+            "headline": words.headline(digest.turn, digest.date),
+            "count": words.counted(len(slips), "paper"),
+            "lead": self._lead(slips),
+            "preheader": words.cut("Also: " + "; ".join(titles[1:4]), 140) if titles[1:] else self._lead(slips),
+            "top": words.cut(titles[0], 52),
+            "others": str(len(digest.picks) - 1) if len(digest.picks) > 1 else "",
+            "more": words.counted(left_out, "more paper") if left_out else "",
+            "why": f"You get this {kind} because you confirmed your subscription{confirmed}.",
+            "weekly": "yes" if weekly else "",
+            "welcome": "yes" if welcome else "",
+            "unsubscribe_url": urls.unsubscribe,
+            "preferences_url": urls.preferences,
+            "online_url": urls.online,
+        }
+
+    def _lead(self, slips: Sequence[_Slip]) -> str:
+        """What this mail is about: the topics that brought most of it, or how it came about."""
+        topics = Counter(r.ref for slip in slips for r in slip.pick.reasons if r.code is ReasonCode.TOPIC)
+        names = [
+            words.clean(self._edition.topics[topic])
+            for topic, _ in topics.most_common(2)
+            if topic in self._edition.topics
+        ]
+        if names:
+            about = f"About {' and '.join(names)}"
+        else:
+            about = (
+                "Close to your own words" if any(s.section == FOR_YOU for s in slips) else "What people are reading now"
+            )
+        considered = len(self._edition.candidates)
+        return (
+            f"{about}, picked from {words.counted(considered, 'recent paper')}."
+            if considered > len(slips)
+            else f"{about}."
+        )
+
+
+def letter(stationery: Stationery, address: str, message_id: str, date: datetime, values: Mapping[str, str]) -> bytes:
+    """A message that is no digest, such as the one that asks for confirmation: no list headers (REQ-17)."""
+    publication = stationery.publication
+    try:
+        subject, text, html = (
+            Sheet(source, publication, markup=source is stationery.html).whole(values)
+            for source in (stationery.subject, stationery.text, stationery.html)
+        )
+    except UndefinedError as error:
+        raise TemplateError(f"{error}; it was given {', '.join(values)}", file=f"email/{stationery.layout}") from error
+    fields = _envelope(publication, address, words.clean(subject), message_id, date)
+    return mime.alternative(fields, message_id, mime.quoted(text), mime.quoted(html))
+
+
+def _envelope(
+    publication: Publication, address: str, subject: str, message_id: str, date: datetime
+) -> list[tuple[str, str]]:
+    return [
+        ("From", mime.mailbox(words.clean(publication.name), publication.sender)),
+        ("To", address),
+        *([("Reply-To", publication.reply_to)] if publication.reply_to else []),
+        ("Subject", mime.subject(subject)),
+        ("Date", words.stamp(date)),
+        ("Message-ID", f"<{message_id}>"),
+        ("MIME-Version", "1.0"),
+        ("Auto-Submitted", "auto-generated"),
+    ]
+
+
+def _sections(slips: Sequence[_Slip]) -> list[tuple[tuple[str, str], list[_Slip]]]:
+    """Title and note of each section that has any, in the mail's order."""
+    yours = [slip for slip in slips if slip.section == FOR_YOU]
+    others = [slip for slip in slips if slip.section == TRENDING]
+    trending = ("Trending", "what the community is reading"), ("Also new", "not talked about yet")
+    head = trending[0] if any(slip.trends for slip in others) else trending[1]
+    return [(title, some) for title, some in (((("For you", "by what you follow")), yours), (head, others)) if some]
+
+
+def _cadence(turn: str) -> str:
+    return WELCOME if turn == WELCOME else "weekly" if "-W" in turn else "daily"
+
+
+def _sender_id(publication: Publication) -> str:
+    """5 to 15 characters that stay the same, for Gmail's Feedback-ID."""
+    return re.sub("[^a-z0-9]", "", publication.list_id.lower())[:15].ljust(5, "0")

@@ -1,0 +1,96 @@
+"""One part of a layout, printed whole for one digest, or once for all: with holes that each digest fills."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+
+from jinja2 import StrictUndefined, Template
+from jinja2.sandbox import SandboxedEnvironment
+from markupsafe import escape
+
+from digest.model import Publication
+from digest.rendering.mime import quoted
+from digest.rendering.page import Card, Section
+from digest.rendering.words import wrapped
+
+Stencil = tuple[bytes | str, ...]
+"""quoted pieces, and in their place among them the names of the holes"""
+
+_HOLE = re.compile("\ufdd0(.*?)\ufdd1")  # noncharacters: `clean` removes them from everything that strangers write
+_SHELL = "{% extends page %}{% block card %}{{ card }}{% endblock %}"
+
+
+def environment(*, markup: bool) -> SandboxedEnvironment:
+    """Jinja as every layout is read: sandboxed and strict, escaping what is printed in HTML, wrapping it in text."""
+    return SandboxedEnvironment(
+        autoescape=markup,
+        finalize=None if markup else lambda value: wrapped(str(value)),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+class Sheet:
+    """The HTML part (*markup*) or a text part. `whole` and `filled` give the same; the compiler makes sure of it."""
+
+    def __init__(self, source: str, publication: Publication, *, markup: bool) -> None:
+        self._publication = publication
+        self._page = _template(source, markup)
+        self._shell = _template(_SHELL, markup)
+        self._quoted = _in_html if markup else _in_text
+        self._stencils: dict[tuple[str, ...], Stencil] = {}
+
+    def whole(self, values: Mapping[str, str], sections: Sequence[Section] = ()) -> str:
+        """The part as Jinja prints it, from beginning to end."""
+        return self._page.render(publication=self._publication, sections=sections, **values)
+
+    def card(self, card: Card) -> Stencil:
+        """A card, with a hole for its reason if it has one."""
+        marked = replace(card, reason=_mark("reason") if card.reason else "")
+        context = self._page.new_context({"publication": self._publication, "card": marked})
+        return _stencil("".join(self._page.blocks["card"](context)))
+
+    def because(self, card: Stencil, reason: str) -> bytes:
+        """A card with its reason in place, quoted."""
+        return b"".join([piece if isinstance(piece, bytes) else self._quoted(reason) for piece in card])
+
+    def filled(self, values: Mapping[str, str], sections: Sequence[tuple[str, str, bytes]]) -> bytes:
+        """The part, quoted, around what is quoted already: each section's title, note and cards."""
+        holes = {name: self._quoted(value) for name, value in values.items()}
+        for i, (title, note, cards) in enumerate(sections):
+            holes |= {f"title {i}": self._quoted(title), f"note {i}": self._quoted(note), f"cards {i}": cards}
+        # what a layout prints may depend on which values there are, not on what they are: one stencil for each such set
+        key = (*[name for name, value in values.items() if value], str(len(sections)))
+        if key not in self._stencils:
+            places = [{at: _mark(f"{at} {i}") for at in ("title", "note", "cards")} for i in range(len(sections))]
+            shown = [place | {"cards": [place["cards"]]} for place in places]
+            marked = {name: _mark(name) if value else "" for name, value in values.items()}
+            page = self._shell.render(page=self._page, publication=self._publication, sections=shown, **marked)
+            self._stencils[key] = _stencil(page)
+        return b"".join([piece if isinstance(piece, bytes) else holes[piece] for piece in self._stencils[key]])
+
+
+@lru_cache(maxsize=64)
+def _template(source: str, markup: bool) -> Template:
+    return environment(markup=markup).from_string(source)
+
+
+def _mark(name: str) -> str:
+    return f"\ufdd0{name}\ufdd1"
+
+
+def _stencil(page: str) -> Stencil:
+    pieces = _HOLE.split(page)
+    return tuple([piece if i % 2 else quoted(piece) for i, piece in enumerate(pieces) if piece])
+
+
+@lru_cache(maxsize=8192)
+def _in_html(value: str) -> bytes:
+    return quoted(escape(value))
+
+
+@lru_cache(maxsize=8192)
+def _in_text(value: str) -> bytes:
+    return quoted(wrapped(value))

@@ -1,0 +1,57 @@
+"""A layout compiled: printed on by `press`, stored by its hash, so that any mail can be rebuilt later."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import Self
+
+import digest
+from digest.model import Publication
+
+
+@dataclass(frozen=True)
+class Stationery:
+    """Jinja sources of one layout, and the publication whose letterhead they print."""
+
+    layout: str
+    subject: str
+    html: str
+    text: str
+    publication: Publication
+
+    @cached_property
+    def hash(self) -> str:
+        """What a digest row remembers of its stationery."""
+        return sha256(self.dumps().encode()).hexdigest()[:16]
+
+    def dumps(self) -> str:
+        """Canonical JSON."""
+        return json.dumps(asdict(self), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+    @classmethod
+    def loads(cls, text: str) -> Self:
+        """The inverse of `dumps`."""
+        fields = json.loads(text)
+        return cls(**fields | {"publication": Publication(**fields["publication"])})
+
+
+def fingerprint(layout: str, folders: Sequence[Path], publication: Publication) -> str:
+    """Changes whenever `compiled` might give something else; reads the files and loads no compiler."""
+    found: dict[str, bytes] = {}
+    for folder in folders:
+        for path in sorted((folder / "email").rglob("*.*")):
+            found.setdefault(path.relative_to(folder).as_posix(), path.read_bytes())
+    state = sha256(repr((layout, digest.__version__, asdict(publication))).encode())
+    for name, content in sorted(found.items()):
+        state.update(f"{name} {len(content)} ".encode() + content)
+    return state.hexdigest()[:16]
+
+
+def compiled(layout: str, folders: Sequence[Path], publication: Publication) -> Stationery:
+    """The layout `email/<layout>/` of the first folder that has it, file by file. Raises TemplateError(file, line)."""
+    from digest.rendering import template  # MJML and premailer load only when there is something to compile
+
+    return Stationery(layout, *template.compiled(layout, folders, publication), publication)

@@ -1,0 +1,97 @@
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from digest.model import Candidate, Card, Digest, Edition, Pick, Publication, Reason, ReasonCode
+from digest.rendering.press import Press, Urls
+from digest.rendering.stationery import Stationery, compiled
+
+MORNING = datetime(2026, 11, 22, 6, tzinfo=UTC)
+
+
+@pytest.fixture(scope="session")
+def templates() -> Path:
+    return Path(__file__).parents[2] / "templates"
+
+
+@pytest.fixture(scope="session")
+def publication() -> Publication:
+    return Publication(
+        name="Example Digest",
+        sender="digest@news.example.org",
+        base_url="https://news.example.org",
+        list_id="papers.news.example.org",
+        postal_address="Example Lab, 1 Library Street, 12345 Sampletown",
+        tagline="New research, ranked for you",
+    )
+
+
+@pytest.fixture(scope="session")
+def stationery(templates: Path, publication: Publication) -> Stationery:
+    return compiled("digest", [templates], publication)
+
+
+@pytest.fixture
+def paper() -> Callable[..., Card]:
+    def make(title: str = "Reading longer contexts", **fields: Any) -> Card:
+        plain = Card(
+            paper=1,
+            title=title,
+            abstract="We retrieve passages. They help a little.",
+            authors=("Ada Example", "Ben Sample"),
+            categories=("cs.CL",),
+            links=(("abstract", "https://papers.example.org/1"), ("pdf", "https://papers.example.org/1.pdf")),
+            announced=date(2026, 11, 21),
+        )
+        return replace(plain, **fields)
+
+    return make
+
+
+@pytest.fixture
+def edition() -> Callable[..., Edition]:
+    def make(*cards: Card, trend_line: str = "") -> Edition:
+        candidates = (Candidate(n, card, MORNING, 1.0, trend_line) for n, card in enumerate(cards))
+        return Edition(3, MORNING.date(), MORNING, tuple(candidates), {1: "Long context", 2: "Agents"})
+
+    return make
+
+
+@pytest.fixture
+def digest() -> Callable[..., Digest]:
+    def make(picks: Sequence[Pick] | int = 1, **fields: Any) -> Digest:
+        if isinstance(picks, int):
+            picks = [Pick(n, 1.0, (Reason(ReasonCode.TOPIC, 1),)) for n in range(picks)]
+        made = Digest(
+            *(7, 9, "2026-11-22", 3, tuple(picks), "hash", "turn-7@news.example.org"),
+            MORNING,
+            MORNING + timedelta(days=1),
+        )
+        return replace(made, **fields)
+
+    return make
+
+
+@pytest.fixture
+def urls() -> Urls:
+    return Urls(
+        unsubscribe="https://news.example.org/u/1.a.AbCdEfGhIjKlMnOpQrStUvWxYz01234567",
+        preferences="https://news.example.org/preferences/1.a.AbCdEfGhIjKlMnOpQrStUv0123",
+        online="https://news.example.org/editions/2026-11-22",
+    )
+
+
+@pytest.fixture
+def press_of(stationery: Stationery, edition: Callable[..., Edition]) -> Callable[..., Press]:
+    """The press for an edition of these cards."""
+    return lambda *cards, trend_line="": Press(stationery, edition(*cards, trend_line=trend_line))
+
+
+@pytest.fixture
+def press(press_of: Callable[..., Press], paper: Callable[..., Card]) -> Press:
+    cards = [paper(f"Paper number {n}", paper=n) for n in range(12)]
+    return press_of(*cards, trend_line="48 upvotes in 18 h, 3× the median of its day")

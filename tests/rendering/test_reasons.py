@@ -1,0 +1,45 @@
+from collections.abc import Callable
+
+import pytest
+
+from digest.model import Card, Edition, Pick, Reason, ReasonCode
+from digest.rendering.press import items
+from digest.rendering.reasons import because
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        (Reason(ReasonCode.TOPIC, 1), "you follow Long context"),
+        (Reason(ReasonCode.TEXT, 4), "your words “passages”"),
+        (Reason(ReasonCode.KEYWORD, 3), "your keyword “retrieve”"),
+        (Reason(ReasonCode.CATEGORY, 0), "you follow cs.CL"),
+        (Reason(ReasonCode.AUTHOR, 1), "you follow Ben Sample"),
+        (Reason(ReasonCode.TREND), "it is trending: 48 upvotes in 18 h"),
+        (Reason(ReasonCode.FRESH), "it is new"),
+    ],
+)
+def test_every_reason_has_words(
+    reason: Reason, words: str, edition: Callable[..., Edition], paper: Callable[..., Card]
+):
+    card = paper("Long contexts", abstract="We (retrieve) passages.")
+    (item,) = items(edition(card, trend_line="48 upvotes in 18 h"), [Pick(0, 1.0, (reason,))])
+    if reason.code is ReasonCode.KEYWORD:
+        assert card.words[3] == "(retrieve)"
+    assert item.reasons == (words,)
+    assert item.section == ("trending" if reason.code in (ReasonCode.TREND, ReasonCode.FRESH) else "for-you")
+
+
+def test_a_topic_that_the_edition_does_not_know_is_not_mentioned(
+    edition: Callable[..., Edition], paper: Callable[..., Card]
+):
+    (item,) = items(edition(paper()), [Pick(0, 1.0, (Reason(ReasonCode.TOPIC, 99), Reason(ReasonCode.FRESH)))])
+    assert item.reasons == ("it is new",)
+
+
+def test_reasons_become_one_line():
+    assert because(["you follow Long context", "your words “retrieval”"]) == (
+        "Because you follow Long context · your words “retrieval”"
+    )
+    assert because(["your words “retrieval”"]) == "Because of your words “retrieval”"
+    assert because([]) == ""
