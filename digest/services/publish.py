@@ -95,6 +95,7 @@ class Publish:
     deadline: timedelta = timedelta(hours=24)
     engine: Callable[["Publish"], Engine] = lambda self: Local({"compose": self.compose_chunk})
     _edition: Edition | None = field(default=None, repr=False)
+    _pages: dict[tuple[int, str | None, int], tuple[Pick, ...]] = field(default_factory=dict, repr=False)
     _ranker: tuple[int, list[Topic], Ranker] | None = field(default=None, repr=False)
 
     # ---- the edition
@@ -149,12 +150,19 @@ class Publish:
         edition = self.edition(day)
         if edition is None:
             return None
-        interest = Interest({t.id: 1.0 for t in self.catalog.topics.offered() if t.slug == topic})
-        picks = self._picks(edition, [self._wish(edition, interest, count)])[0]
+        picks = self._general(edition, topic, count)
         dates = self.catalog.editions.dates()
         earlier = max((d for d in dates if d < edition.date), default=None)
         later = min((d for d in dates if d > edition.date), default=None)
         return EditionPage(edition.date, items(edition, picks), earlier, later)
+
+    def _general(self, edition: Edition, topic: str | None, count: int) -> tuple[Pick, ...]:
+        """Ranked once per edition and topic: every visitor asks for the same."""
+        key = edition.id, topic, count
+        if key not in self._pages:
+            interest = Interest({t.id: 1.0 for t in self.catalog.topics.offered() if t.slug == topic})
+            self._pages[key] = self._picks(edition, [self._wish(edition, interest, count)])[0]
+        return self._pages[key]
 
     # ---- digests
 

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import chain
 from typing import Any
 
@@ -20,6 +20,10 @@ from digest.services.printing import Printing
 
 KEPT = timedelta(days=30)
 """how long an unconfirmed request is remembered"""
+
+
+ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
+"""before every link was made: none has expired"""
 
 
 @dataclass(frozen=True)
@@ -102,8 +106,10 @@ class Subscriptions:
         self.catalog.consents.confirm(sign_up, now)
 
     def never(self, token: str) -> None:
-        """Whoever got a confirmation mail wants no mail from us, ever. Raises BadLink."""
-        sign_up = self.confirmable(token)
+        """Whoever got a confirmation mail wants no mail from us, ever; it is never too late to say so. Raises BadLink."""
+        sign_up = self.catalog.consents.sign_up(self.links.read(token, Purpose.CONFIRM, ANY_TIME))
+        if sign_up is None:
+            return
         self.catalog.consents.suppress(sign_up.fingerprint, "asked never to be written to", self.clock())
         if subscriber := self.catalog.subscribers.by_address(sign_up.address):
             self._end(subscriber, "never")
@@ -164,13 +170,14 @@ class Subscriptions:
 
     def set(self, subscriber: Subscriber, preferences: Preferences) -> None:
         """Raises nothing; what is not mentioned in *preferences* stays."""
-        paused = preferences.paused_until is not None
+        until = preferences.paused_until
+        paused = until is not None and until > self.clock().date()
         changed = replace(
             subscriber,
             interest=preferences.interest,
             schedule=preferences.schedule,
             count=preferences.count,
-            paused_until=preferences.paused_until,
+            paused_until=until if paused else None,
             standing=Standing.PAUSED if paused else Standing.ACTIVE,
         )
         if subscriber.standing is Standing.LEFT:
