@@ -1,4 +1,4 @@
-"""`Settings` become wired services, each made when it is first asked for. The only place that picks concrete classes."""
+"""`Settings` become wired services, each made when first asked for. The only place that picks concrete classes."""
 
 import re
 from collections.abc import Mapping

@@ -37,7 +37,7 @@ for group, called in (
 ):
     cli.add_typer(group, name=called)
 
-DEMO_NOW = "2026-01-16T12:00:00Z"
+DEMO_NOW = "2026-01-30T08:30:00Z"
 """the day that the bundled sample is about"""
 
 
@@ -175,12 +175,10 @@ def demo() -> None:
     new = _deliver()
     console().print(_who_got_what(app))
     if new:
-        say(
-            f"{new} messages are in outbox/ (a Maildir: mutt -f outbox). Run `digest demo` again: nothing is sent twice."
-        )
+        say(f"{new} messages are in outbox/ (a Maildir: mutt -f outbox). Run it again: nothing is sent twice.")
     else:
         say("Nothing was sent: every turn that is due has had its mail. Delete demo.db and outbox/ to start over.")
-    say("To see one: digest --config examples/demo.yaml --now " + DEMO_NOW + " preview ada@example.org --open")
+    say("To see one: digest --config examples/demo.yaml --now " + DEMO_NOW + " preview lena@example.org --open")
 
 
 def _who_got_what(app: "App") -> "Table":

@@ -18,6 +18,7 @@ class Transport(Protocol):
         """Pulls the next mail only when it can send it; yields one Outcome for each, in order, before pulling another.
 
         Trouble with one message or connection is an Outcome, never an exception: `CONNECT` and `HELLO` when there is
-        no session, `FINAL` with code 0 when the connection died after the data. Raises TransportError only for what no
-        retry can help (an unwritable outbox, a policy that forbids the connection). Closing the iterator ends the session.
+        no session, `FINAL` with code 0 when the connection died after the data. Raises TransportError only for what
+        no retry can help (an unwritable outbox, a policy that forbids the connection). Closing the iterator ends the
+        session.
         """

@@ -2,7 +2,7 @@
 
 Text, one record a line, each written by a single append:
 
-    begin ID                      before the message's data goes out
+    begin ID SHA256               before the message's data goes out; the hash of its bytes
     end ID PHASE CODE TEXT        after its final reply, before the connection's next data
 
 What was written survives `kill -9`. With *sync* a begin is also on the disk before it returns, and every earlier record
@@ -13,12 +13,22 @@ with it, so that the promise holds when the power fails; that costs 0.25 ms a me
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 
 from digest.delivery.address import veiled
 from digest.errors import TransportError
 from digest.model import Outcome, Phase
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """The last word on a delivery: its outcome, or None when it was begun and not ended; and what was handed over."""
+
+    outcome: Outcome | None
+    sha256: str = ""
+
 
 _sync = getattr(os, "fdatasync", os.fsync)  # macOS has only the slower one
 
@@ -35,8 +45,8 @@ class Journal:
         self._rewrite(self.replay(path))
 
     @staticmethod
-    def replay(path: str | Path) -> dict[int, Outcome | None]:
-        """The last word on each delivery in the file at *path*: its outcome, or None if begun and not ended."""
+    def replay(path: str | Path) -> dict[int, Word]:
+        """The last word on each delivery in the file at *path*."""
         try:
             text = Path(path).read_bytes().decode("utf-8", "replace")
         except FileNotFoundError:
@@ -44,19 +54,23 @@ class Journal:
         except OSError as error:
             raise _trouble(path, error) from error
         whole = text[: text.rfind("\n") + 1]  # a record without its line end was being written when the process died
-        return dict(record for line in whole.split("\n") if (record := _read(line)))
+        found: dict[int, Word] = {}
+        for id, word in filter(None, map(_read, whole.split("\n"))):
+            begun = found.get(id)
+            found[id] = replace(word, sha256=word.sha256 or (begun.sha256 if begun and word.outcome else ""))
+        return found
 
-    def begin(self, id: int) -> None:
+    def begin(self, id: int, sha256: str = "") -> None:
         """The message's data goes out next. Raises TransportError, as all writing does, when the disk is full."""
-        self._append(_line(id, None), begins=True)
+        self._append(_begin(id, sha256), begins=True)
 
     def end(self, outcome: Outcome) -> None:
         """The final reply came."""
-        self._append(_line(outcome.id, outcome))
+        self._append(_end(outcome))
 
-    def end_and_begin(self, outcome: Outcome, id: int) -> None:
+    def end_and_begin(self, outcome: Outcome, id: int, sha256: str = "") -> None:
         """Both, in one write."""
-        self._append(_line(outcome.id, outcome) + _line(id, None), begins=True)
+        self._append(_end(outcome) + _begin(id, sha256), begins=True)
 
     def forget(self, ids: Iterable[int]) -> None:
         """Drops what the database knows by now; what others began or ended meanwhile stays."""
@@ -93,12 +107,12 @@ class Journal:
             raise OSError("no space left for a whole record")
         self._broken = False
 
-    def _rewrite(self, records: Mapping[int, Outcome | None]) -> None:
+    def _rewrite(self, records: Mapping[int, Word]) -> None:
         """Replaces the file in one step, so that no crash can lose a begin that still matters."""
         fresh = self._path.with_name(self._path.name + ".new")
         try:
             with open(os.open(fresh, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as file:
-                file.write(b"".join(_line(id, word) for id, word in records.items()))
+                file.write(b"".join(_lines(id, word) for id, word in records.items()))
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(fresh, self._path)
@@ -125,20 +139,27 @@ def sync_folder(folder: Path) -> None:
         os.close(fd)
 
 
-def _line(id: int, outcome: Outcome | None) -> bytes:
-    if outcome is None:
-        return b"begin %d\n" % id
-    return f"end {id} {outcome.phase.value} {outcome.code} {veiled(outcome.text)}\n".encode("utf-8", "replace")
+def _lines(id: int, word: Word) -> bytes:
+    return _begin(id, word.sha256) + (_end(word.outcome) if word.outcome else b"")
 
 
-def _read(line: str) -> tuple[int, Outcome | None] | None:
+def _begin(id: int, sha256: str) -> bytes:
+    return f"begin {id} {sha256}".rstrip().encode() + b"\n"
+
+
+def _end(outcome: Outcome) -> bytes:
+    text = f"end {outcome.id} {outcome.phase.value} {outcome.code} {veiled(outcome.text)}\n"
+    return text.encode("utf-8", "replace")
+
+
+def _read(line: str) -> tuple[int, Word] | None:
     """None for what is no record: a power cut may leave anything behind."""
     word, id, *said = *line.split(" ", 4), ""
     with suppress(ValueError):
-        if word == "begin" and said == [""]:
-            return int(id), None
+        if word == "begin" and len(said) in (1, 2):
+            return int(id), Word(None, said[0])
         if word == "end" and len(said) > 2:
-            return int(id), Outcome(int(id), Phase(said[0]), int(said[1]), said[2])
+            return int(id), Word(Outcome(int(id), Phase(said[0]), int(said[1]), said[2]))
     return None
 
 

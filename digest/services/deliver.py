@@ -20,7 +20,7 @@ from digest.catalog.deliveries import Delivery, Settled
 from digest.clock import Clock
 from digest.delivery import Transport
 from digest.delivery.address import canonical
-from digest.delivery.journal import Journal
+from digest.delivery.journal import Journal, Word
 from digest.delivery.verdict import Breaker, Stop, Verdict, verdict
 from digest.errors import ConfigError, DigestError
 from digest.links import Links
@@ -99,8 +99,8 @@ class Deliver:
         deliveries.release(untouched)
         touched = [d for d in left if d.digest.id in known]
         deliveries.fold([_settled(d, known[d.digest.id], now) for d in touched], now)
-        if left:
-            Journal(self.journal).clear()
+        with closing(Journal(self.journal)) as journal:
+            journal.clear()
         again = 0 if self.hold else deliveries.resend_uncertain(now)
         deliveries.expire(now)
         return Counter({"untouched": len(untouched), "told by the journal": len(touched), "sent again": again})
@@ -112,11 +112,11 @@ class Deliver:
         return next(iter(self.transport.deliver([message])))
 
 
-def _settled(delivery: Delivery, outcome: Outcome | None, now: datetime) -> Settled:
+def _settled(delivery: Delivery, word: Word, now: datetime) -> Settled:
     """What the journal says of a claimed row: an outcome, or that it was begun and nobody knows."""
     lost = Outcome(delivery.digest.id, Phase.FINAL, 0, "the sender died before the reply")
-    found = verdict(outcome or lost, delivery.attempts, now, delivery.digest.deadline)
-    return Settled(delivery.digest.id, found.state, found.text, found.not_before)
+    found = verdict(word.outcome or lost, delivery.attempts, now, delivery.digest.deadline)
+    return Settled(delivery.digest.id, found.state, found.text, found.not_before, word.sha256 or None)
 
 
 @dataclass
@@ -170,7 +170,7 @@ class _Run:
                 self.settle(delivery, State.UNCERTAIN, HELD)
                 continue
             flying[outgoing.id] = delivery, sha256
-            self.journal.begin(outgoing.id)
+            self.journal.begin(outgoing.id, sha256)
             yield outgoing
 
     def built(self, delivery: Delivery, reader: Subscriber) -> Outgoing | None:
@@ -244,6 +244,7 @@ class _Run:
     def fold(self) -> None:
         settled, self.settled = self.settled, []
         self.service.catalog.deliveries.fold(settled, self.service.clock())
+        self.journal.forget(row.id for row in settled)
 
     def stop(self, why: str) -> None:
         self.report.stopped = self.report.stopped or why

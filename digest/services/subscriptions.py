@@ -106,7 +106,7 @@ class Subscriptions:
         self.catalog.consents.confirm(sign_up, now)
 
     def never(self, token: str) -> None:
-        """Whoever got a confirmation mail wants no mail from us, ever; it is never too late to say so. Raises BadLink."""
+        """Whoever got a confirmation mail wants none from us, ever; it is never too late to say so. Raises BadLink."""
         sign_up = self.catalog.consents.sign_up(self.links.read(token, Purpose.CONFIRM, ANY_TIME))
         if sign_up is None:
             return

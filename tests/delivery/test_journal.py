@@ -11,13 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digest.delivery.journal import Journal
+from digest.delivery.journal import Journal, Word
 from digest.errors import TransportError
 from digest.model import Outcome, Phase
 
 
 def reply(id: int, code: int = 250, text: str = "2.0.0 Ok", phase: Phase = Phase.FINAL) -> Outcome:
     return Outcome(id, phase, code, text)
+
+
+def replayed(path: Path) -> dict[int, Outcome | None]:
+    return {id: word.outcome for id, word in Journal.replay(path).items()}
 
 
 @pytest.fixture
@@ -34,24 +38,32 @@ def journal(path: Path) -> Iterator[Journal]:
 def test_what_was_begun_and_not_ended_is_in_doubt(journal: Journal, path: Path):
     journal.begin(1)
     journal.end_and_begin(reply(1), 2)
-    assert Journal.replay(path) == {1: reply(1), 2: None}
+    assert replayed(path) == {1: reply(1), 2: None}
 
 
 def test_a_refusal_is_replayed_whole(journal: Journal, path: Path):
     refused = reply(7, 550, "5.1.1 no such user", Phase.RCPT)
     journal.begin(7)
     journal.end(refused)
-    assert Journal.replay(path) == {7: refused}
+    assert replayed(path) == {7: refused}
 
 
 def test_a_delivery_begun_again_is_in_doubt_again(journal: Journal, path: Path):
     journal.begin(1)
     journal.end_and_begin(reply(1, 451), 1)
-    assert Journal.replay(path) == {1: None}
+    assert replayed(path) == {1: None}
+
+
+def test_what_was_handed_over_is_known_by_its_hash_whether_ended_or_not(journal: Journal, path: Path):
+    journal.begin(1, "aa")
+    journal.end_and_begin(reply(1), 2, "bb")
+    journal.begin(3, "cc")
+    journal.forget({3})
+    assert Journal.replay(path) == {1: Word(reply(1), "aa"), 2: Word(None, "bb")}
 
 
 def test_no_journal_is_an_empty_one(path: Path):
-    assert Journal.replay(path) == {}
+    assert replayed(path) == {}
 
 
 def test_only_its_owner_may_read_it(journal: Journal, path: Path):
@@ -61,27 +73,27 @@ def test_only_its_owner_may_read_it(journal: Journal, path: Path):
 def test_a_server_cannot_write_records_or_addresses_into_it(journal: Journal, path: Path):
     journal.end(reply(1, 550, "no\nbegin 99\r\n<reader@example.org>: unknown user"))
     journal.end(reply(2, 250, ""))
-    assert set(Journal.replay(path)) == {1, 2}
+    assert set(replayed(path)) == {1, 2}
     assert "reader" not in path.read_text()
 
 
 def test_a_torn_end_counts_as_not_ended(path: Path):
     path.write_text("begin 1\nend 1 final 25")
-    assert Journal.replay(path) == {1: None}
+    assert replayed(path) == {1: None}
 
 
 def test_writing_goes_on_after_a_torn_line_without_completing_it(path: Path):
     path.write_text("begin 1\nend 1 final 25")
     with closing(Journal(path)) as journal:
         journal.begin(2)
-    assert Journal.replay(path) == {1: None, 2: None}
+    assert replayed(path) == {1: None, 2: None}
 
 
 def test_what_a_power_cut_left_behind_is_passed_over(path: Path):
     path.write_bytes(
         b"begin 1\n\0\0\0\0\n\xff\xfe\nbegin\nbegin x\nend 2 final\nend 3 nowhere 250 ok\nend 4 final 250 ok\n"
     )
-    assert Journal.replay(path) == {1: None, 4: reply(4, text="ok")}
+    assert replayed(path) == {1: None, 4: reply(4, text="ok")}
 
 
 def test_what_the_database_knows_is_forgotten_and_the_rest_stays(journal: Journal, path: Path):
@@ -89,19 +101,19 @@ def test_what_the_database_knows_is_forgotten_and_the_rest_stays(journal: Journa
     journal.end_and_begin(reply(1), 2)
     journal.end(reply(3))
     journal.forget([1])
-    assert Journal.replay(path) == {2: None, 3: reply(3)}
+    assert replayed(path) == {2: None, 3: reply(3)}
     journal.end(reply(2))
-    assert Journal.replay(path) == {2: reply(2), 3: reply(3)}
+    assert replayed(path) == {2: reply(2), 3: reply(3)}
     journal.clear()
     journal.begin(4)
-    assert Journal.replay(path) == {4: None}
+    assert replayed(path) == {4: None}
 
 
 def test_opening_keeps_what_the_last_process_left(path: Path):
     with closing(Journal(path)) as first:
         first.begin(1)
     with closing(Journal(path)):
-        assert Journal.replay(path) == {1: None}
+        assert replayed(path) == {1: None}
 
 
 def test_many_connections_write_whole_records(journal: Journal, path: Path):
@@ -117,9 +129,9 @@ def test_many_connections_write_whole_records(journal: Journal, path: Path):
         thread.start()
     for thread in threads:
         thread.join()
-    replayed = Journal.replay(path)
-    assert {id for id, word in replayed.items() if word is None} == {124, 224, 324, 424}
-    assert len(replayed) == 4 * 25 - 4 * 3
+    found = replayed(path)
+    assert {id for id, word in found.items() if word is None} == {124, 224, 324, 424}
+    assert len(found) == 4 * 25 - 4 * 3
 
 
 def test_a_killed_process_leaves_every_record_it_wrote(path: Path):
@@ -131,7 +143,7 @@ def test_a_killed_process_leaves_every_record_it_wrote(path: Path):
     )
     killed = subprocess.run([sys.executable, "-c", program, str(path)], check=False)
     assert killed.returncode == -9
-    assert Journal.replay(path) == dict.fromkeys(range(100))
+    assert replayed(path) == dict.fromkeys(range(100))
 
 
 def test_a_begin_is_on_the_disk_before_it_returns_unless_told_otherwise(path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -156,7 +168,7 @@ def test_a_full_disk_stops_the_sending_and_nothing_follows_a_torn_record(
     monkeypatch.undo()
     with pytest.raises(TransportError, match="earlier record"):
         journal.begin(2)
-    assert Journal.replay(path) == {1: None}
+    assert replayed(path) == {1: None}
 
 
 def test_a_journal_that_cannot_be_written_is_named_with_the_way_out(tmp_path: Path):
@@ -202,5 +214,5 @@ def test_any_prefix_of_the_file_replays_to_a_state_that_was_true(
     whole = path.read_bytes()
     cut = data.draw(st.integers(0, len(whole)))
     path.write_bytes(whole[:cut])
-    found = {id: (word.code,) if word else () for id, word in Journal.replay(path).items()}
+    found = {id: (word.code,) if word else () for id, word in replayed(path).items()}
     assert found == true[whole[:cut].count(b"\n")]
