@@ -18,8 +18,6 @@ from digest.rendering.stationery import Stationery
 
 BUDGET = 90_000
 """bytes of the quoted HTML part: Gmail clips near 102 KB (REQ-6)"""
-FOR_YOU = "for-you"
-TRENDING = "trending"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +50,20 @@ class Parts:
 
 def items(edition: Edition, picks: Sequence[Pick]) -> list[Item]:
     """*picks* in their order, with the reasons in words."""
-    return [_item(edition, pick) for pick in picks]
 
+    def item(candidate: Candidate, reasons: tuple[Reason, ...]) -> Item:
+        phrases = filter(None, (phrase(reason, candidate, edition) for reason in reasons))
+        return Item(candidate, tuple(phrases), "for-you" if personal(reasons) else "trending")
 
-def _item(edition: Edition, pick: Pick) -> Item:
-    candidate = edition.candidates[pick.ordinal]
-    phrases = filter(None, (phrase(reason, candidate, edition) for reason in pick.reasons))
-    return Item(candidate, tuple(phrases), FOR_YOU if personal(pick.reasons) else TRENDING)
+    return [item(edition.candidates[pick.ordinal], pick.reasons) for pick in picks]
 
 
 @dataclass(frozen=True, slots=True)
 class _Slip:
     """A pick, printed: HTML and text, quoted."""
 
-    pick: Pick
-    section: str
+    ordinal: int
+    reasons: tuple[Reason, ...]
     title: str
     trends: bool
     html: bytes
@@ -120,7 +117,7 @@ class Press:
         lighter = [*slips]
         for i in reversed(range(len(slips))):
             if excess > 0:
-                lighter[i] = self._slip(slips[i].pick.ordinal, slips[i].pick.reasons, brief=True)
+                lighter[i] = self._slip(slips[i].ordinal, slips[i].reasons, brief=True)
                 excess -= len(slips[i].html) - len(lighter[i].html)
         while excess > 0 and lighter:
             excess -= len(lighter.pop().html)
@@ -132,9 +129,9 @@ class Press:
         told = (r for r in reasons if not (trends and r.code is ReasonCode.TREND))  # the trend has a line of its own
         reason = because(phrase(r, candidate, self._edition) for r in told)
         title, html, text = self._stencils(ordinal, brief=brief, reasoned=bool(reason))
-        pick = Pick(ordinal, 0, reasons)
-        section = FOR_YOU if personal(reasons) else TRENDING
-        return _Slip(pick, section, title, trends, self._html.because(html, reason), self._text.because(text, reason))
+        return _Slip(
+            ordinal, reasons, title, trends, self._html.because(html, reason), self._text.because(text, reason)
+        )
 
     def _cut(self, ordinal: int, *, brief: bool, reasoned: bool) -> tuple[str, Stencil, Stencil]:
         card = page.card(self._edition.candidates[ordinal], brief=brief, reason="yes" if reasoned else "")
@@ -164,24 +161,13 @@ class Press:
 
     def _lead(self, slips: Sequence[_Slip]) -> str:
         """What this mail is about: the topics that brought most of it, or how it came about."""
-        topics = Counter(r.ref for slip in slips for r in slip.pick.reasons if r.code is ReasonCode.TOPIC)
-        names = [
-            words.clean(self._edition.topics[topic])
-            for topic, _ in topics.most_common(2)
-            if topic in self._edition.topics
-        ]
-        if names:
-            about = f"About {' and '.join(names)}"
-        else:
-            about = (
-                "Close to your own words" if any(s.section == FOR_YOU for s in slips) else "What people are reading now"
-            )
+        brought = Counter(reason.ref for slip in slips for reason in slip.reasons if reason.code is ReasonCode.TOPIC)
+        topics = [self._edition.topics.get(topic, "") for topic, _ in brought.most_common(2)]
+        about = "Close to what you follow" if any(personal(slip.reasons) for slip in slips) else "What people read now"
+        if any(topics):
+            about = f"About {' and '.join(words.clean(topic) for topic in topics if topic)}"
         considered = len(self._edition.candidates)
-        return (
-            f"{about}, picked from {words.counted(considered, 'recent paper')}."
-            if considered > len(slips)
-            else f"{about}."
-        )
+        return f"{about}, picked from {considered:,} recent papers." if considered > len(slips) else f"{about}."
 
 
 def letter(stationery: Stationery, address: str, message_id: str, date: datetime, values: Mapping[str, str]) -> bytes:
@@ -198,9 +184,10 @@ def letter(stationery: Stationery, address: str, message_id: str, date: datetime
     return mime.alternative(fields, message_id, mime.quoted(text), mime.quoted(html))
 
 
-def _envelope(
-    publication: Publication, address: str, subject: str, message_id: str, date: datetime
-) -> list[tuple[str, str]]:
+Fields = list[tuple[str, str]]
+
+
+def _envelope(publication: Publication, address: str, subject: str, message_id: str, date: datetime) -> Fields:
     return [
         ("From", mime.mailbox(words.clean(publication.name), publication.sender)),
         ("To", address),
@@ -215,11 +202,10 @@ def _envelope(
 
 def _sections(slips: Sequence[_Slip]) -> list[tuple[tuple[str, str], list[_Slip]]]:
     """Title and note of each section that has any, in the mail's order."""
-    yours = [slip for slip in slips if slip.section == FOR_YOU]
-    others = [slip for slip in slips if slip.section == TRENDING]
-    trending = ("Trending", "what the community is reading"), ("Also new", "not talked about yet")
-    head = trending[0] if any(slip.trends for slip in others) else trending[1]
-    return [(title, some) for title, some in (((("For you", "by what you follow")), yours), (head, others)) if some]
+    yours, others = ([slip for slip in slips if personal(slip.reasons) is own] for own in (True, False))
+    trending = any(slip.trends for slip in others)
+    head = ("Trending", "what the community is reading") if trending else ("Also new", "not talked about yet")
+    return [(title, some) for title, some in ((("For you", "by what you follow"), yours), (head, others)) if some]
 
 
 def _cadence(turn: str) -> str:

@@ -8,7 +8,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Self
 
-import digest
 from digest.model import Publication
 
 
@@ -44,7 +43,9 @@ def fingerprint(layout: str, folders: Sequence[Path], publication: Publication) 
     for folder in folders:
         for path in sorted((folder / "email").rglob("*.*")):
             found.setdefault(path.relative_to(folder).as_posix(), path.read_bytes())
-    state = sha256(repr((layout, digest.__version__, asdict(publication))).encode())
+    for path in sorted(Path(__file__).parent.glob("*.py")):  # the compiler is a part of what it makes
+        found[path.name] = path.read_bytes()
+    state = sha256(repr((layout, asdict(publication))).encode())
     for name, content in sorted(found.items()):
         state.update(f"{name} {len(content)} ".encode() + content)
     return state.hexdigest()[:16]

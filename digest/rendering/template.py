@@ -7,12 +7,12 @@ import logging
 import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
-from html.parser import HTMLParser
 from pathlib import Path
 
 import jinja2
 from jinja2 import meta
 from jinja2.sandbox import SandboxedEnvironment
+from lxml.html import document_fromstring, tostring  # type: ignore[import-untyped]
 from mjml import mjml2html
 from premailer import Premailer
 
@@ -153,7 +153,7 @@ def converted(mjml: str, file: str) -> str:
         cssutils_logging_level=logging.CRITICAL,
     )
     inlined = str(premailer.transform(pretty_print=False)).replace(' data-premailer="ignore"', "")
-    return re.sub(r"[ \t]+", " ", re.sub(r"\s*\n\s*", "\n", inlined)).strip()
+    return re.sub("[ \t]+", " ", re.sub("[ \t]*\n[ \t\n]*", "\n", inlined)).strip()  # \s would take &nbsp; too
 
 
 def _unmask(html: str, tokens: dict[str, str], source: Source) -> str:
@@ -215,24 +215,7 @@ def _by_filling(sheet: Sheet, values: dict[str, str], sections: list[Section]) -
         return None
 
 
-def _tree(html: str) -> list[object]:
-    """What a browser sees: tags, attributes, text and comments without their line breaks."""
-    seen: list[object] = []
-
-    class Parser(HTMLParser):
-        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-            seen.append((tag, sorted(attrs, key=str)))
-
-        def handle_endtag(self, tag: str) -> None:
-            seen.append(tag)
-
-        def handle_data(self, data: str) -> None:
-            seen.extend(data.split())
-
-        def handle_comment(self, data: str) -> None:
-            seen.append(data.split())
-
-    parser = Parser()
-    parser.feed(html)
-    parser.close()
-    return seen
+def _tree(html: str) -> str:
+    """The document that a browser makes of *html*, without blanks and line breaks at its tags."""
+    document = re.sub(r"\s+", " ", tostring(document_fromstring(html), encoding="unicode"), flags=re.ASCII)
+    return re.sub(" ?([<>]) ?", r"\1", document)

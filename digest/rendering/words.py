@@ -80,7 +80,7 @@ def headline(turn: str, when: date) -> str:
         monday = date.fromisocalendar(int(turn[:4]), int(turn[6:]), 1)
         sunday = monday + timedelta(days=6)
         start = day(monday).removesuffix(f" {sunday.year}").removesuffix(f" {_MONTHS[sunday.month - 1]}")
-        return f"Week {int(turn[6:])}, {start} – {day(sunday)}"
+        return f"Week {int(turn[6:])}, {start}{'–' if start.isdigit() else ' – '}{day(sunday)}"
     shown = date.fromisoformat(turn) if turn[:1].isdigit() else when
     return f"{_DAYS[shown.weekday()]}, {day(shown)}"
 

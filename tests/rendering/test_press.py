@@ -179,7 +179,7 @@ def test_new_papers_without_a_trend_are_not_called_trending(
         (
             "2026-W47",
             "Best of the week: Paper number 0 + 1 more",
-            "Week 47, 16 – 22 November 2026",
+            "Week 47, 16–22 November 2026",
             "this weekly digest",
         ),
     ],

@@ -58,7 +58,7 @@ def test_only_web_links_pass_and_nothing_leaves_their_quotes(url: str, safe: str
     ("turn", "headline"),
     [
         ("2026-11-22", "Sunday, 22 November 2026"),
-        ("2026-W47", "Week 47, 16 – 22 November 2026"),
+        ("2026-W47", "Week 47, 16–22 November 2026"),
         ("2026-W49", "Week 49, 30 November – 6 December 2026"),
         ("2026-W53", "Week 53, 28 December 2026 – 3 January 2027"),
         ("welcome", "Monday, 23 November 2026"),
