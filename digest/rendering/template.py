@@ -57,7 +57,7 @@ class Source:
             lstrip_blocks=True,
         )
         try:
-            day, night = readable(accent, "#ffffff"), readable(accent, "#1c1b19")
+            day, night = readable(accent, "#f1eee8"), readable(accent, "#272521")  # the palette's middlemost grounds
         except ValueError as error:
             raise TemplateError(str(error), file="publication.accent") from error
         self._env.globals.update(accent=day, accent_dark=night, on_accent=readable("#ffffff", day))
