@@ -1,0 +1,50 @@
+"""arXiv's daily announcements, by RSS or Atom from rss.arxiv.org.
+
+Entries are dated by their batch, not by the hour the document was built. Replacements are listings too; `announce_type`
+tells them from news.
+"""
+
+import re
+from dataclasses import dataclass, replace
+
+from digest.model import Batch, Listing, Memory
+from digest.sources import batch, feed
+from digest.sources.http import Http
+
+
+@dataclass(frozen=True)
+class ArxivSource:
+    """New papers, cross-lists and replacements of some categories, or of the feed at *url*."""
+
+    name: str
+    categories: tuple[str, ...] = ()
+    url: str = ""
+
+    def __post_init__(self) -> None:
+        if bool(self.categories) == bool(self.url):
+            raise ValueError("give either categories, as in [cs.CL, cs.CV], or the url of a feed")
+        for category in self.categories:
+            if not re.fullmatch(r"[a-z-]+(\.[A-Za-z-]+)?", category):
+                raise ValueError(f"{category!r} is no arXiv category; they look like cs.CL or math")
+
+    def fetch(self, http: Http, memory: Memory) -> Batch:
+        url = self.url or f"https://rss.arxiv.org/rss/{'+'.join(self.categories)}"
+        return batch.fetched(self.name, url, http, memory, feed.read, listing)
+
+
+SOURCE = ArxivSource
+
+
+def listing(entry: feed.Entry, source: str, base: str) -> Listing:
+    """An entry of the daily feed."""
+    paper = located(feed.listing(entry, source, base, commas=True))
+    # `updated` is, in Atom, when the document was built
+    return replace(paper, announce_type=feed.said(entry, "arxiv_announce_type") or None, updated=None)
+
+
+def located(paper: Listing) -> Listing:
+    """The paper with the addresses that follow from its arXiv id."""
+    if not (name := paper.ids.get("arxiv")):
+        return paper
+    links = {"abstract": f"https://arxiv.org/abs/{name}", "pdf": f"https://arxiv.org/pdf/{name}"}
+    return replace(paper, links={**paper.links, **links}, ids={**paper.ids, "url": links["abstract"]})

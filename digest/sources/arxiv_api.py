@@ -1,0 +1,47 @@
+"""Answers of the arXiv API to a query, for what the daily feeds do not cover.
+
+The API knows no announcements: a paper is dated by its first version, and `updated` by its latest.
+"""
+
+from dataclasses import dataclass, replace
+from urllib.parse import urlencode
+
+from digest.errors import SourceError
+from digest.model import Batch, Listing, Memory
+from digest.sources import arxiv, batch, feed, text
+from digest.sources.http import Http
+
+
+@dataclass(frozen=True)
+class ArxivApiSource:
+    """The newest papers that match *query* (as in `cat:cs.CL AND abs:parsing`), or the answer at *url*."""
+
+    name: str
+    query: str = ""
+    max_results: int = 100
+    url: str = ""
+
+    def __post_init__(self) -> None:
+        if bool(self.query) == bool(self.url):
+            raise ValueError("give either a query, as in cat:cs.CL, or the url of an answer")
+        if not 1 <= self.max_results <= batch.ENTRIES:
+            raise ValueError(f"max_results must lie between 1 and {batch.ENTRIES}")
+
+    def fetch(self, http: Http, memory: Memory) -> Batch:
+        order = {"sortBy": "submittedDate", "sortOrder": "descending", "max_results": self.max_results}
+        url = f"https://export.arxiv.org/api/query?{urlencode({'search_query': self.query, **order})}"
+        return batch.fetched(self.name, self.url or url, http, memory, feed.read, listing)
+
+
+SOURCE = ArxivApiSource
+
+
+def listing(entry: feed.Entry, source: str, base: str) -> Listing:
+    """An entry of an answer; its key lacks the version, so that an update is the same entry."""
+    if feed.said(entry, "title") == "Error" and "/api/errors" in feed.said(entry, "id"):
+        raise SourceError(f"arXiv refuses the query: {text.clean(feed.said(entry, 'summary'), 200)}; correct it")
+    paper = arxiv.located(feed.listing(entry, source, base))
+    if "arxiv" not in paper.ids:
+        raise batch.Unusable(f"it has no arXiv id ({paper.key})")
+    primary = feed.said(entry.get("arxiv_primary_category") or {}, "term")
+    return replace(paper, key=paper.ids["arxiv"], categories=text.words([primary, *paper.categories]))

@@ -1,0 +1,95 @@
+"""From what a document holds to a `Batch`: one bad entry does not spoil the rest, and each has a name of its own."""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from digest.errors import SourceError
+from digest.model import Batch, Listing, Memory
+from digest.sources.http import FEEDS, Answer, Http
+from digest.sources.text import clean
+
+ENTRIES = 2_000
+_WARNINGS = 20
+
+
+class Unusable(Exception):
+    """An entry that cannot become a listing; the message names it and says why."""
+
+
+def fetched(
+    name: str,
+    url: str,
+    http: Http,
+    memory: Memory,
+    read: Callable[[Answer], tuple[list[Any], list[str]]],
+    listing: Callable[[Any, str, str], Listing],
+    accept: str = FEEDS,
+) -> Batch:
+    """The whole of `Source.fetch`: *read* gives the entries and what is wrong with the document, *listing* makes one of
+    an entry, the source's name and the document's address. A SourceError leaves with the name of the source."""
+    try:
+        answer = http.get(url, memory, accept)
+        if answer.unchanged:
+            return Batch((), memory)
+        entries, trouble = read(answer)
+        if len(entries) > ENTRIES:
+            trouble = [*trouble, f"only the first {ENTRIES:,} entries were read; ask for fewer at a time"]
+        listings, warnings = [], []
+        for number, entry in enumerate(entries[:ENTRIES], 1):
+            try:
+                listings.append(listing(entry, name, answer.url))
+            except Unusable as reason:
+                warnings.append(f"entry {number} is left out: {reason}")
+    except SourceError as error:
+        error.name = name
+        raise
+    if len(warnings) > _WARNINGS:
+        warnings[_WARNINGS:] = [f"and {len(warnings) - _WARNINGS} more are left out"]
+    distinct = _distinct(listings)
+    return Batch(distinct, _remembered(answer, distinct, memory, not trouble), not trouble, (*trouble, *warnings))
+
+
+def key(*candidates: str) -> str:
+    """The first that says anything, as a name of bearable length."""
+    name = next((" ".join(words) for candidate in candidates if (words := candidate.split())), "")
+    return name if len(name) <= 300 and name.isprintable() else hashed(name)
+
+
+def hashed(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:32]
+
+
+def what_came(answer: Answer) -> str:
+    """A few words on a document that is not what it should be, for the error message."""
+    beginning = answer.body[:20_000].decode("utf-8", "replace")
+    if title := re.search(r"<title[^<>]*>([^<]*)", beginning, re.IGNORECASE):
+        return f"a page titled “{clean(title[1], 100)}”"
+    return (
+        f"{answer.content_type or 'something'} that begins “{clean(beginning, 60)}”" if beginning.strip() else "nothing"
+    )
+
+
+def _distinct(listings: list[Listing]) -> tuple[Listing, ...]:
+    """The listings, each once. What several share (a constant guid, the journal's home page) is nobody's identity."""
+    unique = list({(listing.key, listing.title): listing for listing in listings}.values())
+    keys = Counter(listing.key for listing in unique)
+    ids = Counter(pair for listing in unique for pair in listing.ids.items() if pair[0] != "arxiv")
+    if len(keys) == len(unique) and len(ids) == ids.total():
+        return tuple(unique)
+
+    def own(listing: Listing) -> Listing:
+        name = listing.key if keys[listing.key] == 1 else f"{listing.key} {hashed(listing.title)}"
+        return replace(listing, key=name, ids={k: v for k, v in listing.ids.items() if ids[k, v] <= 1})
+
+    return tuple(map(own, unique))
+
+
+def _remembered(answer: Answer, listings: tuple[Listing, ...], before: Memory, complete: bool) -> Memory:
+    newest = max(listings, key=lambda listing: (listing.announced is not None, listing.announced), default=None)
+    fingerprint = hashed("\n".join(sorted(f"{listing.key}\t{listing.title}" for listing in listings)))
+    memory = Memory(answer.etag, answer.modified, fingerprint, newest.key if newest else before.newest)
+    return memory if complete else replace(memory, etag=None, modified=None)  # to be asked for again in full

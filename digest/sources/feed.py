@@ -1,0 +1,180 @@
+"""Any RSS or Atom feed: journals, preprint servers, blogs.
+
+feedparser reads the bytes from the root element on (entity declarations, where XML bombs live, come before it) and
+cleans nothing: every field goes through `text`. An entry whose date cannot be read stays undated.
+"""
+
+import re
+from calendar import timegm
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from io import BytesIO
+from itertools import islice
+from typing import Any
+from urllib.parse import urljoin
+from xml.parsers import expat
+
+import feedparser
+from feedparser.encodings import convert_to_utf8
+
+from digest.errors import SourceError
+from digest.model import Batch, Listing, Memory
+from digest.sources import batch, text
+from digest.sources.http import Answer, Http
+
+Entry = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class FeedSource:
+    """Any RSS or Atom feed."""
+
+    name: str
+    url: str
+
+    def fetch(self, http: Http, memory: Memory) -> Batch:
+        return batch.fetched(self.name, self.url, http, memory, read, listing)
+
+
+SOURCE = FeedSource
+
+
+# ---------------------------------------------------------------- the document
+
+_ROOT = re.compile(rb"<(?:[A-Za-z_][\w.-]*:)?(?:rss|rdf|feed|channel|entry)[\s>]", re.IGNORECASE)
+_ITEM = re.compile(rb"<(?:[A-Za-z_][\w.-]*:)?(?:item|entry)[\s>]")
+# feedparser takes quadratic time for attributes, for authors without blanks, and for most of a malformed document
+_ATTRIBUTES = re.compile(rb"""<[^\s<>"'=]+(?:\s+[^\s<>"'=]+\s*=\s*(?:"[^"<]*"|'[^'<]*'|[^\s<>"']+)){200}""")
+_RUN = re.compile(rb"[\w.+-]{1000,}")
+_RUNNING = bytes(
+    ord("x" if _RUN.match(bytes([c]) * 1000) else " ") for c in range(256)
+)  # finds a run without the search
+_MALFORMED = 1_000_000
+
+
+def read(answer: Answer) -> tuple[list[Entry], list[str]]:
+    """feedparser's entries, and what is wrong with the document. Raises SourceError when it is no feed."""
+    xml = {"content-type": "application/xml; charset=utf-8"}  # and no address, which would find its way into the ids
+    try:
+        data: bytes = convert_to_utf8({"content-type": answer.content_type or "application/xml"}, answer.body, {})
+        data, trouble = _bearable(data, answer.url)
+        feed = feedparser.parse(BytesIO(data), response_headers=xml, sanitize_html=False, resolve_relative_uris=False)
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        raise SourceError(f"{answer.url} cannot be read as a feed: {error!r}") from error
+    if not feed.get("version"):
+        hint = "look on the site for the address of its RSS or Atom feed"
+        raise SourceError(f"{answer.url} is no feed: {batch.what_came(answer)} came instead; {hint}")
+    return feed.entries, trouble
+
+
+def _bearable(data: bytes, url: str) -> tuple[bytes, list[str]]:
+    """The document without its prolog and most of its surplus, and a warning when it is malformed."""
+    root = _ROOT.search(data)
+    if b"<!ENTITY" in data[: root.start() if root else None] or _ATTRIBUTES.search(data):
+        raise SourceError(f"{url} declares XML entities or has hundreds of attributes, as no feed does; it is not read")
+    data = data[root.start() :] if root else b"<nothing/>"
+    if b"x" * 1000 in data.translate(_RUNNING):
+        data = _RUN.sub(b"...", data)
+    if surplus := next(islice(_ITEM.finditer(data), batch.ENTRIES + 1, None), None):  # one more tells that it was cut
+        end = b"</channel></rss>" if data[:4] == b"<rss" else b"</%b>" % re.split(rb"[\s>]", data[1:200])[0]
+        data = data[: surplus.start()] + end
+    try:
+        expat.ParserCreate("utf-8", " ").Parse(data, True)
+    except expat.ExpatError as error:
+        return data[:_MALFORMED], [f"the document is cut or malformed ({error}); what could be read was taken"]
+    return data, []
+
+
+# ---------------------------------------------------------------- its entries
+
+
+def listing(entry: Entry, source: str, base: str, *, commas: bool = False) -> Listing:
+    """What a feed at *base* says of one paper. Raises Unusable."""
+    title = text.clean(said(entry, "title"), text.TITLE)
+    links = _links(entry, base)
+    name = batch.key(said(entry, "id"), links.get("abstract", ""))
+    if not title:
+        raise batch.Unusable(f"it has no title ({name or 'nor a name'})")
+    abstract, described, doi = _description(entry)
+    authors = text.names((said(author, "name") for author in several(entry, "authors")), commas=commas) or described
+    fields = [said(entry, field) for field in ("prism_doi", "dc_identifier", "arxiv_doi", "id", "link")]
+    published, updated = _moment(entry, "published"), _moment(entry, "updated")
+    return Listing(
+        source=source,
+        key=name or batch.hashed("\n".join((title, *authors))),
+        title=title,
+        abstract="" if abstract == title else abstract,
+        authors=authors,
+        ids=_ids([*fields, doi], links.get("abstract", "")),
+        categories=text.words(said(tag, "term") for tag in several(entry, "tags"))[:20],
+        links=links,
+        announced=published or updated,
+        updated=updated if published else None,
+    )
+
+
+def said(entry: Entry, field: str) -> str:
+    """A field, past feedparser's aliases; what it does not know comes as a dictionary when it has attributes."""
+    value = dict.get(entry, field)
+    return value if isinstance(value, str) else ""
+
+
+def several(entry: Entry, field: str) -> list[Entry]:
+    value = dict.get(entry, field)
+    return value if isinstance(value, list) else []
+
+
+def _ids(fields: list[str], address: str) -> dict[str, str]:
+    found = {
+        "arxiv": next(filter(None, map(text.arxiv_id, fields)), None),
+        "doi": next(filter(None, map(text.doi, fields)), None),
+        "url": address if address.count("/") > 3 or "?" in address else None,  # a bare host is nobody's identity
+    }
+    return {scheme: value for scheme, value in found.items() if value}
+
+
+def _links(entry: Entry, base: str) -> dict[str, str]:
+    links: dict[str, str] = {}
+    for link in ({"href": said(entry, "link")}, *several(entry, "links")):
+        href = said(link, "href")
+        address = text.web_address(href if href.startswith("http") else urljoin(base, href))
+        if address and said(link, "type") == "application/pdf":
+            links.setdefault("pdf", address)
+        if address and said(link, "rel") in ("", "alternate"):
+            links.setdefault("abstract", address)
+    return links
+
+
+_HEADING = re.compile(r"(?:Abstract|ABSTRACT|Summary)\s?[:.]?\s(?=[A-Z])")
+_DESCRIPTIONS = (  # of arXiv, Pensoft, ScienceDirect, PubMed and others, which hold more than the abstract, or less
+    re.compile(r"arXiv:\S+ Announce Type: \S+(?: Abstract: (?P<abstract>.*))?"),
+    re.compile(r".{0,300}?\bDOI: (?P<doi>10\.\S+) Authors?: (?P<authors>.+?) Abstract: (?P<abstract>.*?)(?: HTML.*)?"),
+    re.compile(r"Publication date: .{0,80}? Source: .{0,300}?(?: Author\(s\): (?P<authors>.*))?"),
+    re.compile(r".{0,300}?\bdoi: (?P<doi>10\.\S+?)\.? .{0,100}?(?:NO )?ABSTRACT (?P<abstract>.*?)(?: ?PMID:.*)?"),
+    re.compile(r"N/A|Volume \d+, Issue .{0,80}|.{0,80}, (?:EarlyView|Ahead of Print)\."),
+)
+
+
+def _description(entry: Entry) -> tuple[str, tuple[str, ...], str]:
+    """Abstract, authors and DOI, as far as the longest description has them."""
+    parts = {said(entry, "summary"), *(said(part, "value") for part in several(entry, "content"))}
+    longest = max(map(text.clean, parts), key=len)
+    for pattern in _DESCRIPTIONS:
+        if match := pattern.fullmatch(longest):
+            of = {name: value for name, value in match.groupdict().items() if value}
+            authors = text.names([of["authors"]], commas=True) if "authors" in of else ()
+            return of.get("abstract", ""), authors, of.get("doi", "")
+    return _HEADING.sub("", longest) if _HEADING.match(longest) else longest, (), ""
+
+
+def _moment(entry: Entry, field: str) -> datetime | None:
+    """A date, in UTC. feedparser misreads 2021/10/16 and does not know other languages' weekdays."""
+    stated, known = said(entry, field), dict.get(entry, f"{field}_parsed")
+    try:
+        if known and not re.match(r"\d{4}/", stated):
+            return datetime.fromtimestamp(timegm(known), UTC)
+        iso = re.sub(r"^(\d{4})/(\d\d)/(\d\d)\b.*", r"\1-\2-\3", stated)
+        return text.moment(iso) or text.moment(parsedate_to_datetime(re.sub(r"^\w+\.?,\s*", "", stated)).isoformat())
+    except (ValueError, OverflowError, OSError):
+        return None

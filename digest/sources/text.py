@@ -1,0 +1,173 @@
+"""Strangers' text made plain, and the identifiers found in it.
+
+What leaves here is one line without markup or invisible characters, and every address is http(s). It is still text, not
+HTML: "a < b" and "<think>" stay as their authors wrote them, so whoever prints it escapes it. Clean once: entities are
+read once, and reading them again would change the text.
+"""
+
+import html
+import re
+import unicodedata
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
+
+TITLE, ABSTRACT = 500, 5_000
+
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z]\w{1,30});")
+_TAG = re.compile(r"<(?P<close>/?)(?P<name>[a-zA-Z][\w.-]*(?::[\w.-]+)?)(?P<rest>(?:[\s/][^<>]*)?)(?P<end>>|(?=<)|$)")
+_DECLARATION = re.compile(r"<!\[CDATA\[|\]\]>|<[!?][a-zA-Z][^<>]*>")
+_ATTRIBUTE = re.compile(r"""=\s*["']|\bon\w+\s*=""", re.IGNORECASE)
+_SILENT = tuple(
+    (re.compile(f".*{end}", re.I | re.S), re.compile(f"{start}.*?{end}", re.I | re.S))
+    for start, end in (("<!--", "-->"), (r"<script\b", r"</script\s*>"), (r"<style\b", r"</style\s*>"))
+)
+_BLOCK = re.compile(
+    "article|aside|blockquote|br|caption|center|d[dlt]|div|fig(?:ure|caption)|footer|form|h[1-6]|header|hr|li|main|nav|"
+    "ol|p|pre|sec|section|t(?:able|body|[drh]|foot|head|itle)|ul"
+)
+_INLINE = re.compile(
+    "a|abbr|acronym|b|base|bd[io]|big|body|cite|code|del|dfn|em|embed|font|frame(?:set)?|head|html|i|iframe|img|input|ins|"
+    "italic|kbd|link|math|meta|m(?:frac|[ino]|row|su[bp]|text)|noscript|object|q|script|semantics|small|span|strike|"
+    "strong|style|su[bp]|svg|tt|u|var|wbr"
+)
+
+
+def clean(text: str, limit: int = ABSTRACT) -> str:
+    """*text* as one line of plain text of at most *limit* characters, cut between words."""
+    text = _plain(text[: 8 * limit])
+    if "&" in text:  # entities may spell tags: feeds escape twice, some by mistake and some on purpose
+        text = _plain(_ENTITY.sub(lambda entity: html.unescape(entity[0]), text))
+    text = unicodedata.normalize("NFC", text)
+    return text if len(text) <= limit else text[: limit - 1].rsplit(" ", 1)[0] + "…"
+
+
+def _plain(text: str) -> str:
+    """One line without tags and without what does not show: control, zero width and bidi characters, surrogates."""
+    for _ in range(5):
+        text = " ".join(text.split())
+        if not text.isprintable():
+            text = "".join(filter(str.isprintable, text))
+        if "<" not in text:
+            return text
+        before, text = text, _untagged(text)
+        if text == before:
+            return text
+    return " ".join(text.replace("<", " ").split())  # tags inside tags inside tags are no accident
+
+
+def _untagged(text: str) -> str:
+    for zone, silent in _SILENT:
+        if reach := zone.match(text):  # up to the last end every start has one, which keeps the search linear
+            text = silent.sub(" ", reach[0]) + text[reach.end() :]
+    return _TAG.sub(_instead, _DECLARATION.sub("", text))
+
+
+def _instead(tag: re.Match[str]) -> str:
+    """What stands for a tag: nothing or a blank for markup; itself for an author's `<think>` or `i <j`."""
+    name = tag["name"].lower().rpartition(":")[2]
+    attributed = bool(_ATTRIBUTE.search(tag["rest"]))
+    if not tag["end"] and not attributed:
+        return tag[0]
+    if _BLOCK.fullmatch(name):
+        return " "
+    known = _INLINE.fullmatch(name) and (len(name) > 1 or "=" in tag["rest"] or not tag["rest"].strip(" /\t\n"))
+    return "" if known or attributed or ":" in tag["name"] else tag[0]
+
+
+_SEPARATOR = re.compile(r"\s*[,，、]\s*(?:and\s+|&\s+)?|\s+(?:and|&)\s+")
+_INITIALS = re.compile(r"(?:\w\.?[\s-]?){1,4}|[JS]r\.?", re.IGNORECASE)
+_NOBODY = re.compile(r"et al\.?|and others|\W*", re.IGNORECASE)
+
+
+def names(people: Iterable[str], *, commas: bool = False) -> tuple[str, ...]:
+    """Authors, each once, at most 200. A single string is split where it lists several names; with *commas* at each."""
+    listed = list(dict.fromkeys(clean(person, 30_000) for person in people))
+    if len(listed) == 1:
+        listed = _split(listed[0], commas)
+    return tuple(dict.fromkeys(name[:120] for name in listed if not _NOBODY.fullmatch(name)))[:200]
+
+
+def _split(listed: str, commas: bool) -> list[str]:
+    if re.search("[;；]", listed):
+        return re.split(r"\s*[;；]\s*", listed)
+    parts = _SEPARATOR.split(re.sub(r"\s*\([^()]*\)", "", listed))
+    if commas or (not listed.isascii() and not any(" " in part for part in parts)):
+        return parts
+    if len(parts) % 2 == 0 and all(map(_INITIALS.fullmatch, parts[1::2])):  # Curie, M., Meitner, L.
+        return [", ".join(pair) for pair in zip(parts[::2], parts[1::2], strict=True)]
+    return [listed] if len(parts) == 2 and "," in listed and " " not in parts[0] else parts  # Curie, Marie
+
+
+def words(listed: Iterable[str]) -> tuple[str, ...]:
+    """Names or categories, clean, each once, at most 200 of them."""
+    kept = dict.fromkeys(clean(word, 120) for word in listed)
+    return tuple(filter(None, kept))[:200]
+
+
+def moment(stated: str) -> datetime | None:
+    """An ISO 8601 time in UTC; None for anything else."""
+    try:
+        at = datetime.fromisoformat(stated)
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+_HOST = re.compile(r"(?:[\w-]+\.)*[\w-]+|\[[0-9a-f:.]+\]", re.ASCII)
+_CANONICAL = re.compile(r"https?://[a-z0-9-]+(?:\.[a-z0-9-]+)+/[\w/.~:@!$&'()*+,;=%-]{0,500}", re.ASCII)
+_TRACKING = ("utm_", "fbclid", "gclid", "dgcid")
+
+
+def web_address(url: str) -> str | None:
+    """*url* in its canonical spelling if it is plain http(s): no credentials, no fragment, no tracking; else None."""
+    if _CANONICAL.fullmatch(url):
+        return url
+    try:
+        parts = urlsplit("".join(filter(str.isprintable, url)).strip())
+        host = (parts.hostname or "").encode("idna").decode() if not url.isascii() else parts.hostname or ""
+        port = parts.port
+    except ValueError:  # a broken port, bracket or host name
+        return None
+    host = f"[{host}]" if ":" in host else host
+    if parts.scheme not in ("http", "https") or "@" in parts.netloc or not _HOST.fullmatch(host):
+        return None
+    if port is not None and port != {"http": 80, "https": 443}[parts.scheme]:
+        host = f"{host}:{port}"
+    query = parts.query
+    if any(word in query for word in _TRACKING):
+        pairs = parse_qsl(query, keep_blank_values=True)
+        query = urlencode([pair for pair in pairs if not pair[0].lower().startswith(_TRACKING)])
+    path, query = (quote(part, safe="/%:@!$&'()*+,;=~?") for part in (parts.path, query))
+    address = urlunsplit((parts.scheme, host, path or "/", query, ""))
+    return address if len(address) <= 2_000 else None
+
+
+_ARXIV = re.compile(
+    r"(?:\barxiv(?:\.org)?[:./](?:(?:abs|pdf|html|format|e-print|src)/)?|huggingface\.co/papers/)\s*(?P<id>"
+    r"\d\d(?:0[1-9]|1[0-2])\.\d{4,5}|[a-z-]{2,20}(?:\.[a-z-]{2,20})?/\d{7})(?![\d/])",
+    re.IGNORECASE,
+)
+
+
+def arxiv_id(text: str) -> str | None:
+    """The arXiv id without version in an address, an `arXiv:` or `oai:` name or an arXiv DOI."""
+    if not (found := _ARXIV.search(text)):
+        return None
+    archive, slash, number = found["id"].lower().rpartition("/")
+    return archive.partition(".")[0] + slash + number  # math.GT/0309136 and math/0309136 are one paper
+
+
+_DOI = re.compile(r"\b10\.\d{4,9}/[^\s\"<>?#]+")
+_PAGE = re.compile(r"/(?:full|abstract|summary|meta|e?pdf)(?:/.*)?$|\.(?:full|abstract)(?:\.\w+)?$")
+_PREPRINT = re.compile(r"(10\.(?:1101|64898)/[\d.]*\d)v\d+\b.*")  # bioRxiv and medRxiv put the version behind the DOI
+
+
+def doi(text: str) -> str | None:
+    """The DOI in *text*, lower case: bare, labelled or within an address."""
+    if not (found := _DOI.search(unquote(text))):
+        return None
+    name = _PREPRINT.sub(r"\1", _PAGE.sub("", found[0].lower())).rstrip(".,;:'/")
+    while name.endswith(")") and name.count(")") > name.count("("):
+        name = name[:-1].rstrip(".,;")
+    return name if len(name) <= 200 else None
