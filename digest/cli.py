@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from digest.app import App
+    from digest.catalog import Catalog
     from digest.model import Interest, Schedule, Subscriber
     from digest.services.publish import Preview
 
@@ -679,7 +680,7 @@ def config_schema() -> None:
 @db_cli.command("upgrade")
 def db_upgrade() -> None:
     """Bring the database to this program's schema; makes it if there is none."""
-    store = _store()
+    store = _catalog().store
     store.create()
     say(f"{store.name} has schema {store.version()}")
 
@@ -687,14 +688,24 @@ def db_upgrade() -> None:
 @db_cli.command("backup")
 def db_backup(file: Path) -> None:
     """A consistent copy, also while the digest runs (SQLite)."""
-    _store().backup(file)
+    _catalog().store.backup(file)
     say(f"wrote {file}")
+
+
+@db_cli.command("restore")
+def db_restore(file: Path) -> None:
+    """Put a backup in the database's place; sending is paused until you have looked (`status`, then `resume`)."""
+    app_catalog = _catalog()
+    app_catalog.store.restore(file)
+    app_catalog.store.require_current()
+    app_catalog.deliveries.pause("restored from a backup: digests may have been sent since", session.now())
+    say("restored, and sending is paused: see `digest status`, then `digest resume`")
 
 
 @db_cli.command("check")
 def db_check() -> None:
     """What the database says is wrong with it; exit code 5 if anything is."""
-    store = _store()
+    store = _catalog().store
     store.require_current()
     problems = store.problems()
     say("\n".join(problems) or "the database is whole")
@@ -702,8 +713,8 @@ def db_check() -> None:
         raise typer.Exit(5)
 
 
-def _store() -> Any:
+def _catalog() -> "Catalog":
     from digest import config
     from digest.catalog import Catalog
 
-    return Catalog(config.load(session.config).database_url).store
+    return Catalog(config.load(session.config).database_url)

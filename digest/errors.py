@@ -45,7 +45,7 @@ class CatalogError(DigestError):
 
 
 class TransportError(DigestError):
-    """A transport cannot be used at all (unwritable outbox, TLS refused by policy). A single message's trouble is an `Outcome`."""
+    """A transport cannot be used at all (unwritable outbox, TLS by policy). One message's trouble is an `Outcome`."""
 
     exit_code = 6
 

@@ -254,7 +254,7 @@ class Schedule:
         instant = wall.astimezone(UTC)
         if instant.astimezone(zone).replace(tzinfo=None) == wall.replace(tzinfo=None):
             return instant
-        # in the gap: fold=1 reads the wall time with the offset after it, so this instant lies before the jump; step over
+        # in the gap: fold=1 reads the wall time with the offset after it, so this lies before the jump; step over it
         early = wall.replace(fold=1).astimezone(UTC)
         jump = wall.utcoffset() or timedelta()
         while early.astimezone(zone).utcoffset() == jump:

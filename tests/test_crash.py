@@ -1,4 +1,4 @@
-"""The whole program killed with SIGKILL in the middle of a run, against a real SMTP server that remembers what it took."""
+"""The whole program killed with SIGKILL in the middle of a run, against a real SMTP server with a memory."""
 
 import signal
 import socket
@@ -11,7 +11,6 @@ from email import message_from_bytes
 
 import pytest
 from aiosmtpd.controller import Controller
-from conftest import CONFIG
 from factories import NOW, batch, candidate, card, listing, pick
 
 from digest.catalog.deliveries import Composed

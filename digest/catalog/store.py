@@ -3,7 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,14 @@ from sqlalchemy.pool import StaticPool
 from digest.errors import Busy, CatalogError, ConfigError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+PRAGMAS = (
+    "journal_mode = WAL",
+    "synchronous = FULL",
+    "foreign_keys = ON",
+    "busy_timeout = 60000",
+    "secure_delete = ON",  # whoever was erased is gone from the file too
+)
+
 HEAD = "0001"
 """the newest migration; a test compares it with the folder, so that opening a database need not import alembic"""
 
@@ -81,11 +89,22 @@ class Store:
         """A consistent copy of a SQLite database while it is in use, 0600."""
         if not self.path:
             raise CatalogError(f"{self.name}: use your database's own backup tool (pg_dump)")
+        self._copy(self.path, target)
+
+    def restore(self, source: Path) -> None:
+        """Puts a backup in the place of a database that has been moved away."""
+        if not self.path or not source.exists():
+            raise CatalogError(
+                f"{source}: no such file" if self.path else f"{self.name}: use your database's own tools"
+            )
+        self._copy(source, self.path)
+
+    def _copy(self, source: Path, target: Path) -> None:
         if target.exists():
-            raise CatalogError(f"{target} exists already; choose another name")
+            raise CatalogError(f"{target} exists already and is kept; move it away, or choose another name")
         self._touch(target)
-        with sqlite3.connect(self.path) as here, sqlite3.connect(target) as there:
-            here.backup(there)
+        with self._translated(), closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
+            old.backup(new)
 
     def problems(self) -> list[str]:
         """What the database itself says is wrong with it."""
@@ -136,6 +155,8 @@ class Store:
             yield
         except DBAPIError as error:
             raise CatalogError(f"{self.name}: {self._advice(str(error.orig))}") from error
+        except sqlite3.Error as error:
+            raise CatalogError(f"{self.name}: {self._advice(str(error))}") from error
         except OSError as error:
             raise CatalogError(f"{self.name}: {error.strerror or error}") from error
 
@@ -165,7 +186,7 @@ def _sqlite(url: str, in_memory: bool) -> Engine:
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, _: object) -> None:
         connection.isolation_level = None  # we say BEGIN ourselves
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "busy_timeout = 60000", "secure_delete = ON"):
+        for pragma in PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")

@@ -68,3 +68,16 @@ def test_a_backup_is_whole_and_never_overwrites(catalog, tmp_path):
     other.store.engine.dispose()
     with pytest.raises(CatalogError, match="exists already"):
         catalog.store.backup(copy)
+
+
+def test_a_backup_can_be_put_back_where_nothing_stands(catalog, tmp_path):
+    catalog.papers.failed("a", "error", NOW)
+    copy, there = tmp_path / "copy.db", Catalog(f"sqlite:///{tmp_path / 'there.db'}")
+    catalog.store.backup(copy)
+    there.store.restore(copy)
+    assert len(there.papers.sources()) == 1
+    with pytest.raises(CatalogError, match="move it away"):
+        there.store.restore(copy)
+    with pytest.raises(CatalogError, match="no such file"):
+        there.store.restore(tmp_path / "nothing.db")
+    there.store.engine.dispose()

@@ -1,0 +1,242 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from factories import NOW, batch, listing
+
+from digest.errors import NotFound
+from digest.model import WELCOME, Cadence, Interest, Schedule, Skipped, State, pack
+
+WEEK = timedelta(days=7)
+TEXTS = {
+    "retrieval": ("Dense retrieval for long documents", "We rank passages with dense retrieval and a reranker."),
+    "robots": ("Grasping with two hands", "A robot learns manipulation and grasping from few demonstrations."),
+    "proteins": ("Folding proteins faster", "Protein structure prediction without alignments."),
+}
+
+
+@pytest.fixture
+def papers(app):
+    """A function that collects one paper about each subject, announced so many hours ago."""
+
+    def collect(*subjects, hours=2, source="arxiv", **fields):
+        found = [
+            listing(title=TEXTS[s][0], abstract=TEXTS[s][1], announced=app.clock() - timedelta(hours=hours), **fields)
+            for s in subjects
+        ]
+        app.catalog.papers.take(source, batch(*found), app.clock(), WEEK)
+
+    return collect
+
+
+def add(app, address="ada@example.org", interest=None, schedule=None, welcome=False):
+    after = None if welcome else app.clock() - timedelta(hours=12)
+    return app.subscriptions.add(address, interest or Interest(), schedule or Schedule(), "asked", after=after)
+
+
+def rows(app):
+    return {(d.digest.subscriber, d.digest.turn): d for d in app.catalog.deliveries.of()}
+
+
+def sent_titles(app, number=1):
+    (row,) = [d for d in app.catalog.deliveries.of(subscriber=number) if d.digest.picks][-1:]
+    edition = app.catalog.editions.get(row.digest.edition)
+    return {edition.candidates[p.ordinal].card.title for p in row.digest.picks}
+
+
+def test_an_edition_opens_once_at_its_hour_and_stays_as_it_was(app, papers, clock):
+    clock.now = NOW.replace(hour=5, minute=59)
+    papers("retrieval")
+    assert app.publish.open().edition is None
+    clock.now = NOW.replace(hour=6)
+    assert app.publish.open().new
+    papers("robots")
+    assert not app.publish.open().new
+    assert [c.card.title for c in app.publish.edition().candidates] == [TEXTS["retrieval"][0]]
+
+
+def test_candidates_are_what_became_news_in_the_window(app, papers):
+    papers("retrieval", hours=24 * 6)
+    papers("robots", hours=24 * 8)
+    app.publish.open()
+    assert [c.card.title for c in app.publish.edition().candidates] == [TEXTS["retrieval"][0]]
+
+
+def test_the_edition_waits_for_a_source_that_answered_lately_and_does_not_now(app, papers, clock):
+    clock.now = NOW.replace(hour=5)
+    papers("retrieval")
+    clock.now = NOW.replace(hour=6)
+    app.catalog.papers.failed("arxiv", "arxiv: no answer", clock())
+    add(app, schedule=Schedule(hour=6))
+    assert app.publish.open().waiting_for == ("arxiv",)
+    assert not app.publish.compose(), "who is due now waits for the edition"
+    clock.forward(minutes=90)
+    assert app.publish.open().new
+    assert app.publish.compose()["pending"] == 1
+
+
+def test_a_source_that_has_been_down_for_days_is_not_waited_for(app, papers, clock):
+    papers("retrieval")
+    clock.forward(days=4)
+    app.catalog.papers.failed("arxiv", "arxiv: no answer", clock())
+    assert app.publish.open().new
+
+
+def test_each_subscriber_gets_what_is_about_their_interest_with_that_as_the_reason(app, papers):
+    papers("retrieval", "robots", "proteins")
+    app.publish.open()
+    for name, interest in (("ada", Interest({1: 1.0})), ("bob", Interest(texts=("protein structure",)))):
+        add(app, f"{name}@example.org", interest)
+    assert app.publish.compose() == {"pending": 2}
+    assert (sent_titles(app, 1), sent_titles(app, 2)) == ({TEXTS["retrieval"][0]}, {TEXTS["proteins"][0]})
+    reasons = app.publish.preview(add(app, "eve@example.org", Interest({1: 1.0}))).items[0].reasons
+    assert "Retrieval" in reasons[0]
+
+
+def test_a_turn_is_composed_once_however_often_the_tick_comes(app, papers, clock):
+    papers("retrieval")
+    app.publish.open()
+    add(app)
+    for _ in range(5):
+        app.publish.compose()
+        clock.forward(minutes=1)
+    assert len(rows(app)) == 1
+
+
+def test_a_paper_that_was_sent_is_not_sent_again(app, papers, clock):
+    papers("retrieval", "robots")
+    app.publish.open()
+    add(app)
+    app.publish.compose()
+    clock.forward(days=1)
+    papers("proteins")
+    app.publish.open()
+    app.publish.compose()
+    assert sent_titles(app) == {TEXTS["proteins"][0]}
+
+
+def test_a_turn_with_nothing_new_is_skipped_and_says_so(app, papers, clock):
+    papers("retrieval")
+    app.publish.open()
+    add(app)
+    app.publish.compose()
+    clock.forward(days=1)
+    app.publish.open()
+    assert app.publish.compose() == {Skipped.NOTHING_NEW: 1}
+    assert rows(app)[1, "2026-01-17"].state is State.SKIPPED
+
+
+def test_a_paper_whose_digest_never_arrived_may_come_again(app, papers, clock):
+    papers("retrieval")
+    app.publish.open()
+    add(app)
+    app.publish.compose()
+    clock.forward(hours=25)
+    app.catalog.deliveries.expire(clock())
+    app.publish.open()
+    app.publish.compose()
+    assert sent_titles(app) == {TEXTS["retrieval"][0]}
+
+
+@pytest.mark.parametrize(("asleep", "expected"), [(1, "pending"), (11, "pending"), (13, Skipped.TOO_LATE)])
+def test_after_sleeping_over_the_hour_a_turn_is_late_once_or_skipped(app, papers, clock, asleep, expected):
+    add(app, schedule=Schedule(hour=20))  # due the evening before
+    clock.now = datetime(2026, 1, 15, 20, tzinfo=UTC) + timedelta(hours=asleep)
+    papers("retrieval")
+    clock.now = max(clock.now, clock.now.replace(hour=6))
+    app.publish.open()
+    assert app.publish.compose()[expected] == 1
+
+
+def test_every_turn_missed_has_its_row(app, papers, clock):
+    papers("retrieval")
+    app.publish.open()
+    add(app)
+    clock.forward(days=4)
+    papers("robots")
+    app.publish.open()
+    app.publish.compose()
+    assert [(turn, row.state) for (_, turn), row in rows(app).items()] == [
+        *((f"2026-01-{day}", State.SKIPPED) for day in (16, 17, 18, 19)),
+        ("2026-01-20", State.PENDING),
+    ]
+
+
+def test_a_weekly_reader_gets_the_week_and_a_daily_one_the_last_days(app, papers):
+    papers("retrieval", hours=24 * 5)
+    papers("robots")
+    app.publish.open()
+    add(app, "weekly@example.org", schedule=Schedule(Cadence.WEEKLY, 7, "UTC", (5,)))
+    add(app, "daily@example.org")
+    app.publish.compose()
+    assert list(rows(app)) == [(1, "2026-W03"), (2, "2026-01-16")]
+    assert (len(sent_titles(app, 1)), len(sent_titles(app, 2))) == (2, 1)
+
+
+def test_a_welcome_comes_first_and_the_usual_turns_follow(app, papers, clock):
+    papers("retrieval")
+    app.publish.open()
+    add(app, welcome=True)
+    app.publish.compose()
+    clock.forward(days=1)
+    papers("robots")
+    app.publish.open()
+    app.publish.compose()
+    assert [turn for _, turn in rows(app)] == [WELCOME, "2026-01-17"]
+
+
+def test_without_any_edition_who_is_due_waits(app):
+    add(app)
+    assert not app.publish.compose()
+    assert rows(app) == {}
+
+
+def test_a_frozen_row_is_small(app, papers):
+    papers("retrieval", "robots", "proteins")
+    app.publish.open()
+    add(app)
+    app.publish.compose()
+    (row,) = rows(app).values()
+    picks = len(pack(row.digest.picks)) / len(row.digest.picks) * 10
+    dates_and_edition = 8 + 8 + 4
+    assert picks + len(row.digest.template) + len(row.digest.message_id) + dates_and_edition <= 200
+
+
+def test_the_public_page_ranks_for_nobody_and_knows_its_neighbours(app, papers, clock):
+    papers("retrieval", "robots")
+    app.publish.open()
+    clock.forward(days=1)
+    papers("proteins")
+    app.publish.open()
+    page = app.publish.page()
+    assert len(page.items) == 3
+    assert (page.date, page.earlier, page.later) == (clock().date(), NOW.date(), None)
+    assert app.publish.page(NOW.date()).later == clock().date()
+    assert app.publish.page(NOW.date() - WEEK) is None
+
+
+def test_a_preview_differs_from_the_mail_only_where_it_must(app, papers):
+    import re
+
+    papers("retrieval", "robots")
+    app.publish.open()
+    reader = add(app)
+    preview = app.publish.preview(reader).message
+    app.publish.compose()
+    (row,) = rows(app).values()
+    sent = app.printing.message(row.digest, reader)
+
+    def normal(message):
+        """Without what may differ (REQ-2): Message-ID and what follows from it, dates, Feedback-ID, tokens."""
+        text = message.replace(b"=\r\n", b"").decode()
+        text = re.sub(r"1\.[a-z0-9]\.[\w-]+\.[\w-]{16}", "TOKEN", text)
+        boundary = re.search(r'boundary="([^"]+)"', text)[1]
+        text = text.replace(boundary, "BOUNDARY")
+        return re.sub(r"^(Message-ID|Date|Feedback-ID|To): .*$", r"\1", text, flags=re.M)
+
+    assert preview != sent
+    assert normal(preview) == normal(sent)
+
+
+def test_a_preview_of_an_edition_that_does_not_exist_says_what_to_do(app):
+    with pytest.raises(NotFound, match="digest publish"):
+        app.publish.preview(app.publish.anybody(Interest()))
