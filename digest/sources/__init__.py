@@ -1,9 +1,10 @@
 """Where papers are announced: one module per kind of source, each with its settings as its own dataclass.
 
 To add a source: write `sources/<kind>.py` with a frozen dataclass whose fields are its settings in `config.yaml`
-(`name` first) and which has `fetch`; say `SOURCE = YourClass`; put a recorded document into `tests/data/` and a test
-beside the others; add an example entry with `kind: <kind>` to `config.yaml`. Nothing else is edited. A source that is
-installed as a package of its own registers its class under the entry point group `digest.sources` instead.
+(`name` first) and which has `fetch` (`batch.fetched` is all of it but for reading the document); say
+`SOURCE = YourClass`; put a recorded document into `tests/data/sources/` and a test beside the others; add an example
+entry with `kind: <kind>` to `config.yaml`. Nothing else is edited. A source that is installed as a package of its own
+registers its class under the entry point group `digest.sources` instead.
 """
 
 from typing import Protocol

@@ -66,11 +66,11 @@ def hashed(text: str) -> str:
 def what_came(answer: Answer) -> str:
     """A few words on a document that is not what it should be, for the error message."""
     beginning = answer.body[:20_000].decode("utf-8", "replace")
+    if not beginning.strip():
+        return "nothing"
     if title := re.search(r"<title[^<>]*>([^<]*)", beginning, re.IGNORECASE):
         return f"a page titled “{clean(title[1], 100)}”"
-    return (
-        f"{answer.content_type or 'something'} that begins “{clean(beginning, 60)}”" if beginning.strip() else "nothing"
-    )
+    return f"{answer.content_type or 'something'} that begins “{clean(beginning, 60)}”"
 
 
 def _distinct(listings: list[Listing]) -> tuple[Listing, ...]:

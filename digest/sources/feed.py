@@ -12,7 +12,6 @@ from email.utils import parsedate_to_datetime
 from io import BytesIO
 from itertools import islice
 from typing import Any
-from urllib.parse import urljoin
 from xml.parsers import expat
 
 import feedparser
@@ -137,8 +136,7 @@ def _ids(fields: list[str], address: str) -> dict[str, str]:
 def _links(entry: Entry, base: str) -> dict[str, str]:
     links: dict[str, str] = {}
     for link in ({"href": said(entry, "link")}, *several(entry, "links")):
-        href = said(link, "href")
-        address = text.web_address(href if href.startswith("http") else urljoin(base, href))
+        address = (href := said(link, "href")) and text.web_address(href, base)
         if address and said(link, "type") == "application/pdf":
             links.setdefault("pdf", address)
         if address and said(link, "rel") in ("", "alternate"):
@@ -146,26 +144,29 @@ def _links(entry: Entry, base: str) -> dict[str, str]:
     return links
 
 
-_HEADING = re.compile(r"(?:Abstract|ABSTRACT|Summary)\s?[:.]?\s(?=[A-Z])")
 _DESCRIPTIONS = (  # of arXiv, Pensoft, ScienceDirect, PubMed and others, which hold more than the abstract, or less
     re.compile(r"arXiv:\S+ Announce Type: \S+(?: Abstract: (?P<abstract>.*))?"),
     re.compile(r".{0,300}?\bDOI: (?P<doi>10\.\S+) Authors?: (?P<authors>.+?) Abstract: (?P<abstract>.*?)(?: HTML.*)?"),
     re.compile(r"Publication date: .{0,80}? Source: .{0,300}?(?: Author\(s\): (?P<authors>.*))?"),
     re.compile(r".{0,300}?\bdoi: (?P<doi>10\.\S+?)\.? .{0,100}?(?:NO )?ABSTRACT (?P<abstract>.*?)(?: ?PMID:.*)?"),
+    re.compile(r"(?:Abstract|ABSTRACT|Summary) ?[:.]? (?P<abstract>[A-Z].*)"),
     re.compile(r"N/A|Volume \d+, Issue .{0,80}|.{0,80}, (?:EarlyView|Ahead of Print)\."),
 )
 
 
 def _description(entry: Entry) -> tuple[str, tuple[str, ...], str]:
-    """Abstract, authors and DOI, as far as the longest description has them."""
+    """Abstract, authors and DOI, as far as the description or the content has them."""
     parts = {said(entry, "summary"), *(said(part, "value") for part in several(entry, "content"))}
-    longest = max(map(text.clean, parts), key=len)
+    return max((_described(text.clean(part)) for part in parts), key=lambda described: len(described[0]))
+
+
+def _described(words: str) -> tuple[str, tuple[str, ...], str]:
     for pattern in _DESCRIPTIONS:
-        if match := pattern.fullmatch(longest):
+        if match := pattern.fullmatch(words):
             of = {name: value for name, value in match.groupdict().items() if value}
             authors = text.names([of["authors"]], commas=True) if "authors" in of else ()
             return of.get("abstract", ""), authors, of.get("doi", "")
-    return _HEADING.sub("", longest) if _HEADING.match(longest) else longest, (), ""
+    return words, (), ""
 
 
 def _moment(entry: Entry, field: str) -> datetime | None:

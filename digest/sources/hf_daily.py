@@ -66,9 +66,10 @@ def listing(item: Any, source: str, _base: str) -> Listing:
 
 def _part(whole: Any, field: str, kind: type[T], default: T | None = None) -> T:
     """A field of the right kind; where it is missing or null, the *default* if there is one."""
-    value = whole.get(field) if isinstance(whole, dict) else None
-    value = default if value is None else value
+    if not isinstance(whole, dict):
+        raise batch.Unusable(f"{text.clean(str(whole), 100)!r} has no {field}")
+    value = default if whole.get(field) is None else whole[field]
     if not isinstance(value, kind) or (isinstance(value, int) and not -1 <= value < 2**53):
-        name = _part(whole, "id", str, "?") if isinstance(whole, dict) and field != "id" else str(whole)
-        raise batch.Unusable(f"its {field} is {'missing' if value is None else 'strange'} ({text.clean(name, 100)})")
+        name = text.clean(str(whole.get("id", "?")), 100)
+        raise batch.Unusable(f"its {field} is {'missing' if value is None else 'strange'} ({name})")
     return value

@@ -98,7 +98,7 @@ class Http:
                 attempt += 1
 
     def _file(self, url: str) -> Answer:
-        path = self._root / unquote(urlsplit(url).path)
+        path = self._root / unquote(url.removeprefix("file:").removeprefix("//"))
         if not self._files:
             raise SourceError(f"{url}: file addresses are allowed in config.yaml only")
         try:
@@ -114,7 +114,7 @@ class Http:
             answer = self._asked(url, headers)
             if isinstance(answer, Answer):
                 return answer
-            url = urljoin(url, answer)
+            url = answer
         raise SourceError(f"{asked} redirects more than {self._limits.redirects} times; look for its new address")
 
     def _asked(self, url: str, headers: dict[str, str]) -> Answer | str:
@@ -133,14 +133,14 @@ class Http:
             raise SourceError(f"{url} took too long ({limits}); the next collection tries again") from error
         except httpx2.TransportError as error:
             raise _Later(f"could not be fetched ({error})") from error
-        except (httpx2.InvalidURL, UnicodeError) as error:
+        except (httpx2.InvalidURL, ValueError) as error:
             raise SourceError(f"{url} is no address: {error}") from error
 
     def _answer(self, url: str, response: httpx2.Response) -> Answer | str:
         head, status = response.headers, response.status_code
         said = f"{status} {response.reason_phrase}".strip()
         if status in (301, 302, 303, 307, 308) and "location" in head:
-            return str(head["location"])
+            return urljoin(url, head["location"])
         if status in (429, 503):
             raise _Later(f"asks for patience ({said})", _seconds(head.get("retry-after", "")))
         if status not in (200, 304):
@@ -209,7 +209,8 @@ def _host(url: str) -> str:
     except ValueError as error:
         raise SourceError(f"{url} is no address: {error}") from error
     if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
-        raise SourceError(f"{url.rpartition('@')[2]} is not fetched: only http(s) addresses without a user name are")
+        hint = "give an http(s) address without a user name or, in config.yaml, file:path"
+        raise SourceError(f"{url.rpartition('@')[2]} cannot be fetched: {hint}")
     return parts.hostname
 
 

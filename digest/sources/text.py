@@ -10,13 +10,13 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urljoin, urlsplit, urlunsplit
 
 TITLE, ABSTRACT = 500, 5_000
 
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z]\w{1,30});")
-_TAG = re.compile(r"<(?P<close>/?)(?P<name>[a-zA-Z][\w.-]*(?::[\w.-]+)?)(?P<rest>(?:[\s/][^<>]*)?)(?P<end>>|(?=<)|$)")
-_DECLARATION = re.compile(r"<!\[CDATA\[|\]\]>|<[!?][a-zA-Z][^<>]*>")
+_TAG = re.compile(r"</?(?P<name>[a-zA-Z][\w.-]*(?::[\w.-]+)?)(?P<rest>(?:[\s/][^<>]*)?)(?P<end>>|(?=<)|$)")
+_DECLARATION = re.compile(r"<!--|<!\[CDATA\[|\]\]>|<[!?][a-zA-Z][^<>]*>")
 _ATTRIBUTE = re.compile(r"""=\s*["']|\bon\w+\s*=""", re.IGNORECASE)
 _SILENT = tuple(
     (re.compile(f".*{end}", re.I | re.S), re.compile(f"{start}.*?{end}", re.I | re.S))
@@ -47,7 +47,7 @@ def _plain(text: str) -> str:
     for _ in range(5):
         text = " ".join(text.split())
         if not text.isprintable():
-            text = "".join(filter(str.isprintable, text))
+            text = " ".join("".join(filter(str.isprintable, text)).split())
         if "<" not in text:
             return text
         before, text = text, _untagged(text)
@@ -64,15 +64,15 @@ def _untagged(text: str) -> str:
 
 
 def _instead(tag: re.Match[str]) -> str:
-    """What stands for a tag: nothing or a blank for markup; itself for an author's `<think>` or `i <j`."""
-    name = tag["name"].lower().rpartition(":")[2]
-    attributed = bool(_ATTRIBUTE.search(tag["rest"]))
-    if not tag["end"] and not attributed:
+    """Nothing or a blank for markup; the tag itself for an author's `<think>`, `i <j` or `p <q and r>`."""
+    name, rest = tag["name"].lower().rpartition(":")[2], tag["rest"]
+    attributed = bool(_ATTRIBUTE.search(rest))
+    prose = len(name) == 1 and re.fullmatch(r" [^=]*[^=/ ]", rest)
+    if prose or (not tag["end"] and not attributed):
         return tag[0]
     if _BLOCK.fullmatch(name):
         return " "
-    known = _INLINE.fullmatch(name) and (len(name) > 1 or "=" in tag["rest"] or not tag["rest"].strip(" /\t\n"))
-    return "" if known or attributed or ":" in tag["name"] else tag[0]
+    return "" if _INLINE.fullmatch(name) or attributed or ":" in tag["name"] else tag[0]
 
 
 _SEPARATOR = re.compile(r"\s*[,，、]\s*(?:and\s+|&\s+)?|\s+(?:and|&)\s+")
@@ -119,12 +119,12 @@ _CANONICAL = re.compile(r"https?://[a-z0-9-]+(?:\.[a-z0-9-]+)+/[\w/.~:@!$&'()*+,
 _TRACKING = ("utm_", "fbclid", "gclid", "dgcid")
 
 
-def web_address(url: str) -> str | None:
-    """*url* in its canonical spelling if it is plain http(s): no credentials, no fragment, no tracking; else None."""
+def web_address(url: str, base: str = "") -> str | None:
+    """*url*, as seen from *base*, in one spelling without fragment and tracking; None if it is not plain http(s)."""
     if _CANONICAL.fullmatch(url):
         return url
     try:
-        parts = urlsplit("".join(filter(str.isprintable, url)).strip())
+        parts = urlsplit(urljoin(base, "".join(filter(str.isprintable, url)).strip()))
         host = (parts.hostname or "").encode("idna").decode() if not url.isascii() else parts.hostname or ""
         port = parts.port
     except ValueError:  # a broken port, bracket or host name

@@ -1,0 +1,132 @@
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+from served import Served
+
+from digest.errors import SourceError
+from digest.model import Listing, Memory
+from digest.sources.arxiv import ArxivSource
+from digest.sources.arxiv_api import ArxivApiSource
+
+Document = Callable[[str], Served]
+
+
+def announced(http: Served) -> dict[str, Listing]:
+    source = ArxivSource("arxiv", url="https://rss.arxiv.org/rss/cs.AI+cs.LG")
+    return {listing.ids["arxiv"]: listing for listing in source.fetch(http, Memory()).listings}
+
+
+def found(http: Served) -> list[Listing]:
+    return list(ArxivApiSource("query", query="all:testing").fetch(http, Memory()).listings)
+
+
+def test_an_announcement_becomes_a_listing(document: Document) -> None:
+    assert announced(document("arxiv_rss.xml"))["2512.15388"] == Listing(
+        source="arxiv",
+        key="oai:arXiv.org:2512.15388v1",
+        title="Bilateral Spatial Reasoning about Street Networks: Graph-based RAG with Qualitative Spatial "
+        "Representations",
+        abstract="This paper deals with improving the capabilities of Large Language Models (LLM) to provide route "
+        "instructions for pedestrian wayfinders by means of qualitative spatial relations.",
+        authors=(
+            "Reinhard Moratz",
+            "Niklas Daute",
+            "James Ondieki",
+            "Markus Kattenbeck",
+            "Mario Krajina",
+            "Ioannis Giannopoulos",
+        ),
+        ids={"arxiv": "2512.15388", "url": "https://arxiv.org/abs/2512.15388"},
+        categories=("cs.AI",),
+        links={"abstract": "https://arxiv.org/abs/2512.15388", "pdf": "https://arxiv.org/pdf/2512.15388"},
+        announced=datetime(2025, 12, 18, 4, tzinfo=UTC),
+        announce_type="new",
+    )
+
+
+def test_cross_lists_and_replacements_say_so(document: Document) -> None:
+    papers = announced(document("arxiv_rss.xml"))
+    assert {name: paper.announce_type for name, paper in papers.items()} == {
+        "2512.15388": "new",
+        "2512.15376": "cross",
+        "2509.10326": "replace",
+        "2511.10453": "replace-cross",
+    }
+    assert papers["2512.15376"].categories == ("cs.CV", "cs.AI", "cs.CL")
+    assert all(paper.announced == datetime(2025, 12, 18, 4, tzinfo=UTC) for paper in papers.values())
+
+
+def test_atom_says_the_same_and_is_dated_by_its_batch(document: Document) -> None:
+    papers = announced(document("arxiv_atom.xml"))
+    paper = papers["2509.03300"]
+    assert paper.abstract.startswith("Grapheme-to-phoneme (G2P) conversion")
+    assert paper.authors == ("Luis Felipe Chary", "Miguel Arjona Ramirez")
+    assert (paper.announced, paper.updated) == (datetime(2025, 9, 4, 4, tzinfo=UTC), None)
+    assert papers["2506.00637"].announce_type == "replace"
+
+
+def test_categories_make_the_address(document: Document) -> None:
+    http = document("arxiv_rss.xml")
+    ArxivSource("arxiv", categories=("cs.CL", "cs.CV")).fetch(http, Memory())
+    assert http.asked == ["https://rss.arxiv.org/rss/cs.CL+cs.CV"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({}, "give either categories"),
+        ({"categories": ["cs.CL"], "url": "https://rss.arxiv.org/rss/cs.CL"}, "give either categories"),
+        ({"categories": ["cs CL/../x"]}, "is no arXiv category; they look like cs.CL"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(settings: dict[str, object], reason: str) -> None:
+    with pytest.raises(ValidationError, match=reason):
+        TypeAdapter(ArxivSource).validate_python({"name": "arxiv", **settings})
+
+
+def test_settings_are_read_from_a_list() -> None:
+    source = TypeAdapter(ArxivSource).validate_python({"name": "arxiv", "categories": ["cs.CL", "math"]})
+    assert source == ArxivSource("arxiv", categories=("cs.CL", "math"))
+
+
+# ---------------------------------------------------------------- the API
+
+
+def test_an_answer_of_the_api_becomes_listings(document: Document) -> None:
+    planets, testing = found(document("arxiv_api.xml"))
+    assert (planets.key, planets.ids["arxiv"]) == ("astro-ph/0601001", "astro-ph/0601001")
+    assert planets.title.endswith("OGLE-III Transit Surveys Toward the Galactic Bulge and Carina")
+    assert planets.abstract.endswith("limit of V_max<17.5.")
+    assert planets.authors[-1] == "Andrzej Udalski"
+    assert (testing.key, testing.ids["doi"]) == ("2202.12139", "10.1109/icstw55395.2022.00035")
+    assert testing.categories == ("cs.SE", "cs.LG")  # the primary first
+    assert testing.links["pdf"] == "https://arxiv.org/pdf/2202.12139"
+    assert (testing.announced, testing.updated) == (
+        datetime(2022, 2, 24, 15, 5, 19, tzinfo=UTC),
+        datetime(2022, 3, 1, 15, 5, 19, tzinfo=UTC),
+    )
+
+
+def test_a_refused_query_is_an_error_with_arxivs_reason(document: Document) -> None:
+    with pytest.raises(SourceError, match="query: arXiv refuses the query: incorrect id format for abc; correct it"):
+        found(document("arxiv_api_error.xml"))
+
+
+def test_the_query_is_asked_newest_first(document: Document) -> None:
+    http = document("arxiv_api.xml")
+    ArxivApiSource("query", query="cat:cs.CL AND abs:a+b", max_results=5).fetch(http, Memory())
+    assert http.asked == [
+        "https://export.arxiv.org/api/query?search_query=cat%3Acs.CL+AND+abs%3Aa%2Bb"
+        "&sortBy=submittedDate&sortOrder=descending&max_results=5"
+    ]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"query": "a", "url": "https://x.org"}, {"query": "a", "max_results": 0}, {"query": "a", "max_results": 9999}],
+)
+def test_a_query_that_cannot_work_is_refused(settings: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        TypeAdapter(ArxivApiSource).validate_python({"name": "query", **settings})

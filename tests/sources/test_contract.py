@@ -1,0 +1,74 @@
+"""What every kind of source promises, whatever it reads."""
+
+import dataclasses
+import importlib
+import pkgutil
+from collections.abc import Callable
+
+import pytest
+from pydantic import TypeAdapter
+from served import Served
+
+import digest.sources
+from digest.errors import SourceError
+from digest.model import Batch, Memory
+
+modules = [
+    importlib.import_module(f"digest.sources.{found.name}") for found in pkgutil.iter_modules(digest.sources.__path__)
+]
+KINDS = {module.__name__.rpartition(".")[2]: module.SOURCE for module in modules if hasattr(module, "SOURCE")}
+EXAMPLES = {
+    "arxiv": "arxiv_rss.xml",
+    "arxiv_api": "arxiv_api.xml",
+    "feed": "journal_rss2.xml",
+    "hf_daily": "hf_daily.json",
+}
+each_kind = pytest.mark.parametrize("kind", sorted(KINDS))
+
+
+def source(kind: str):
+    return TypeAdapter(KINDS[kind]).validate_python({"name": "mine", "url": "https://example.org/document"})
+
+
+def test_every_kind_has_an_example() -> None:
+    assert KINDS.keys() == EXAMPLES.keys()
+
+
+@each_kind
+def test_settings_are_a_frozen_dataclass_that_begins_with_the_name(kind: str) -> None:
+    assert dataclasses.fields(KINDS[kind])[0].name == "name"
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        source(kind).name = "other"
+
+
+@each_kind
+def test_a_batch_holds_listings_of_this_source_with_keys_of_their_own(
+    kind: str, document: Callable[[str], Served]
+) -> None:
+    http = document(EXAMPLES[kind])
+    http.more = {"etag": "e", "modified": "m"}
+    found = source(kind).fetch(http, Memory())
+    assert found.listings
+    assert {listing.source for listing in found.listings} == {"mine"}
+    assert len({listing.key for listing in found.listings}) == len(found.listings)
+    assert (found.memory.etag, found.memory.modified) == ("e", "m")
+    assert found.memory.newest in {listing.key for listing in found.listings}
+    assert found.complete
+    assert http.asked == ["https://example.org/document"]
+    assert source(kind).fetch(http, found.memory) == found
+
+
+@each_kind
+def test_an_unchanged_document_is_an_empty_batch_with_the_same_memory(kind: str) -> None:
+    memory = Memory("e", "m", "f", "n")
+    assert source(kind).fetch(Served(b"", unchanged=True), memory) == Batch((), memory)
+
+
+@each_kind
+@pytest.mark.parametrize(
+    "body", [b"", b"\x00", b"{}", b"<html><title>Gone</title></html>", b"\xff" * 99, b"<rss", b"[["]
+)
+def test_a_document_that_is_none_is_an_error_with_the_name_of_the_source(kind: str, body: bytes) -> None:
+    with pytest.raises(SourceError, match=r"^mine: https://example\.org/document ") as error:
+        source(kind).fetch(Served(body, "text/plain"), Memory())
+    assert error.value.name == "mine"

@@ -1,0 +1,116 @@
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+from served import Served
+
+from digest.errors import SourceError
+from digest.model import Batch, Listing, Memory
+from digest.sources.hf_daily import HfDailySource
+
+Document = Callable[[str], Served]
+
+
+def batch(http: Served) -> Batch:
+    return HfDailySource("daily").fetch(http, Memory())
+
+
+def listed(**paper: object) -> Served:
+    whole = {"id": "2601.07022", "title": "A title", **paper}
+    return Served(json.dumps([{"paper": whole, "numComments": 0}]).encode(), "application/json")
+
+
+def test_a_paper_comes_with_its_signals_and_links(document: Document) -> None:
+    http = document("hf_daily.json")
+    assert batch(http).listings[1] == Listing(
+        source="daily",
+        key="2506.19851",
+        title="AnimaX: Animating the Inanimate in 3D with Joint Video-Pose Diffusion Models",
+        abstract="Skeletons of any shape are animated with what video models know.",
+        authors=("Zehuan Huang",),
+        ids={"arxiv": "2506.19851"},
+        links={
+            "abstract": "https://arxiv.org/abs/2506.19851",
+            "discussion": "https://huggingface.co/papers/2506.19851",
+            "code": "https://github.com/anima-x/anima-x",
+            "project": "https://anima-x.github.io/",
+        },
+        announced=datetime(2025, 6, 25, 1, 12, 40, 364_000, tzinfo=UTC),
+        signals={"upvotes": 21.0, "comments": 2.0, "stars": 20.0},
+    )
+    assert http.asked == ["https://huggingface.co/api/daily_papers"]
+
+
+def test_the_first_lists_had_fewer_fields(document: Document) -> None:
+    paper = batch(document("hf_daily.json")).listings[0]
+    assert paper.announced == datetime(2024, 6, 5, 4, 19, 34, 703_000, tzinfo=UTC)
+    assert paper.title == "Seed-TTS: A Family of High-Quality Versatile Speech Generation Models"
+    assert paper.authors == ("Philip Anastassiou", "Jiawei Chen")  # hidden as users, named on the paper
+    assert paper.signals == {"upvotes": 13.0, "comments": 1.0}
+
+
+def test_items_that_make_no_sense_are_left_out_and_named(document: Document) -> None:
+    found = batch(document("hf_daily.json"))
+    assert len(found.listings) == 2
+    assert found.warnings == (
+        "entry 3 is left out: it has no arXiv id (not-arxiv)",
+        "entry 4 is left out: its upvotes is strange (2601.07022)",
+        "entry 5 is left out: 'no item at all' has no paper",
+    )
+
+
+@pytest.mark.parametrize(
+    "paper",
+    [
+        {"title": None},
+        {"title": ["a"]},
+        {"title": " "},
+        {"id": 2601.07022},
+        {"authors": "Ada"},
+        {"authors": ["Ada"]},
+        {"authors": [{"name": 1}]},
+        {"upvotes": -5},
+        {"upvotes": 10**400},
+        {"upvotes": 1.5},
+        {"githubRepo": 7},
+    ],
+)
+def test_a_field_of_the_wrong_kind_spoils_its_item_only(paper: dict[str, object]) -> None:
+    found = batch(listed(**paper))
+    assert found.listings == ()
+    assert len(found.warnings) == 1
+
+
+@pytest.mark.parametrize(
+    "paper", [{"upvotes": None}, {"authors": None}, {"submittedOnDailyAt": "soon"}, {"githubRepo": "javascript:x"}]
+)
+def test_what_is_missing_is_left_out(paper: dict[str, object]) -> None:
+    [listing] = batch(listed(**paper)).listings
+    assert (listing.announced, listing.authors) == (None, ())
+    assert listing.signals == {"comments": 0.0}
+    assert "code" not in listing.links
+
+
+@pytest.mark.parametrize(
+    ("body", "came"),
+    [
+        (b'{"error": "Sorry, we are down"}', "Sorry, we are down"),
+        (b"<html><title>502 Bad Gateway</title></html>", "a page titled “502 Bad Gateway”"),
+        (b"[" * 100_000, "application/json that begins"),
+        (b"", "nothing"),
+        (b"null", "null"),
+    ],
+)
+def test_what_is_no_list_is_described(body: bytes, came: str) -> None:
+    with pytest.raises(
+        SourceError, match=r"^daily: .* is no list of papers: .*came instead; check the address"
+    ) as error:
+        batch(Served(body, "application/json"))
+    assert came in str(error.value)
+
+
+def test_more_than_2000_papers_are_cut() -> None:
+    items = [{"paper": {"id": f"2601.{n:05}", "title": f"Paper {n}"}} for n in range(2_001)]
+    found = batch(Served(json.dumps(items).encode()))
+    assert (len(found.listings), found.complete) == (2_000, False)

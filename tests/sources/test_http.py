@@ -1,0 +1,323 @@
+"""Http against a server that does everything servers do wrong."""
+
+import gzip
+import threading
+import time
+import tracemalloc
+import zlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from digest.errors import SourceError
+from digest.model import Memory
+from digest.sources.http import Http, Limits, _decoded
+
+SMALL = Limits(connect=2.0, total=0.5, size=10_000)
+
+
+class Server(ThreadingHTTPServer):
+    """Answers a path with what its function writes; keeps the requests."""
+
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self) -> None:
+        self.routes: dict[str, Callable[[BaseHTTPRequestHandler], None]] = {}
+        self.requests: list[tuple[str, dict[str, str]]] = []
+        self.over = threading.Event()
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                outer.requests.append((self.path, {k.lower(): v for k, v in self.headers.items()}))
+                outer.routes[self.path](self)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        super().__init__(("127.0.0.1", 0), Handler)
+
+    def handle_error(self, *_: object) -> None:
+        pass  # clients that hang up are the point
+
+    def address(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.server_port}{path}"
+
+    def says(self, path: str, body: bytes = b"", status: int = 200, **headers: str) -> str:
+        def answer(handler: BaseHTTPRequestHandler) -> None:
+            handler.send_response(status)
+            for name, value in {"content-length": str(len(body)), **headers}.items():
+                handler.send_header(name.replace("_", "-"), value)
+            handler.end_headers()
+            handler.wfile.write(body)
+
+        self.routes[path] = answer
+        return self.address(path)
+
+    def drips(self, path: str, head: bytes, drop: bytes, pause: float = 0.0) -> str:
+        def answer(handler: BaseHTTPRequestHandler) -> None:
+            handler.wfile.write(head)
+            while not self.over.wait(pause):
+                handler.wfile.write(drop)
+                handler.wfile.flush()
+
+        self.routes[path] = answer
+        return self.address(path)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.over.set()
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def waits() -> list[float]:
+    return []
+
+
+@pytest.fixture
+def http(waits: list[float]) -> Http:
+    return Http("digest-test/1.0", limits=SMALL, wait=waits.append)
+
+
+def test_a_document_comes_with_what_the_next_request_needs(server: Server, http: Http) -> None:
+    url = server.says("/feed", b"<rss/>", content_type="application/rss+xml", etag='"1"', last_modified="Mon")
+    answer = http.get(url, accept="application/rss+xml")
+    assert (answer.body, answer.content_type, answer.url) == (b"<rss/>", "application/rss+xml", url)
+    assert (answer.etag, answer.modified, answer.unchanged) == ('"1"', "Mon", False)
+    [(_, sent)] = server.requests
+    assert (sent["user-agent"], sent["accept"]) == ("digest-test/1.0", "application/rss+xml")
+    assert sent["accept-encoding"] == "gzip"
+    assert "if-none-match" not in sent
+
+
+def test_what_did_not_change_is_not_sent_again(server: Server, http: Http) -> None:
+    answer = http.get(server.says("/feed", status=304), Memory(etag='"1"', modified="Mon"))
+    assert answer.unchanged
+    [(_, sent)] = server.requests
+    assert (sent["if-none-match"], sent["if-modified-since"]) == ('"1"', "Mon")
+
+
+def test_cookies_are_not_kept_and_the_environment_is_not_asked(
+    server: Server, http: Http, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    url = server.says("/feed", set_cookie="a=b")
+    http.get(url)
+    http.get(url)
+    assert all("cookie" not in sent for _, sent in server.requests)
+
+
+@pytest.mark.parametrize("packed", [gzip.compress(b"<rss/>" * 99), zlib.compress(b"<rss/>" * 99)])
+def test_a_compressed_document_is_unpacked(server: Server, http: Http, packed: bytes) -> None:
+    assert http.get(server.says("/feed", packed, content_encoding="gzip")).body == b"<rss/>" * 99
+
+
+def test_gzip_may_come_in_several_members(server: Server, http: Http) -> None:
+    packed = gzip.compress(b"<rss>") + gzip.compress(b"</rss>")
+    assert http.get(server.says("/feed", packed, content_encoding="gzip")).body == b"<rss></rss>"
+
+
+def bomb(megabytes: int) -> bytes:
+    packer = zlib.compressobj(wbits=31)
+    nothing = bytes(1_000_000)
+    return b"".join(packer.compress(nothing) for _ in range(megabytes)) + packer.flush()
+
+
+def test_a_bomb_of_400_mb_goes_off_in_slices(server: Server) -> None:
+    packed = bomb(400)
+    url = server.says("/bomb", packed, content_encoding="gzip")
+    tracemalloc.start()
+    try:
+        with pytest.raises(SourceError, match=r"larger than 5,242,880 bytes; ask for a smaller feed"):
+            Http("test").get(url)
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_no_piece_of_a_bomb_is_large() -> None:
+    assert max(map(len, _decoded([bomb(3)], "gzip", "u"))) <= 65_536
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "reason"),
+    [
+        (b"hello", "br", "compressed in a way that was not asked for"),
+        (b"hello", "gzip", "compressed in a way that was not asked for"),
+        (gzip.compress(b"x" * 999)[:-20], "gzip", "ends in the middle"),
+    ],
+)
+def test_a_document_that_cannot_be_unpacked_is_refused(
+    server: Server, http: Http, body: bytes, encoding: str, reason: str
+) -> None:
+    with pytest.raises(SourceError, match=reason):
+        http.get(server.says("/feed", body, content_encoding=encoding))
+
+
+def test_endless_chunks_end_at_the_limit(server: Server, http: Http) -> None:
+    head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+    with pytest.raises(SourceError, match="larger than 10,000 bytes"):
+        http.get(server.drips("/endless", head, b"100\r\n" + b"x" * 256 + b"\r\n"))
+
+
+@pytest.mark.parametrize(
+    ("head", "drop"),
+    [
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 9999\r\n\r\n", b"x"),
+        (b"HTTP/1.1 200 OK\r\n\r\n", b"x"),  # without a length, the cut would look like the end
+        (b"HTTP/1.1 200 OK\r\nx-slow: ", b"x"),
+        (b"", b""),
+    ],
+    ids=["body", "body without length", "headers", "silence"],
+)
+def test_a_server_that_drips_is_cut_off(server: Server, http: Http, head: bytes, drop: bytes) -> None:
+    before = time.monotonic()
+    with pytest.raises(SourceError, match=r"took too long \(2 s to connect, 0.5 s in all\)"):
+        http.get(server.drips("/slow", head, drop, pause=0.02))
+    assert time.monotonic() - before < 2
+
+
+def test_redirects_are_followed_to_the_end(server: Server, http: Http) -> None:
+    server.says("/c", b"<rss/>")
+    server.says("/b", status=308, location="/c")
+    answer = http.get(server.says("/a", status=302, location=server.address("/b")))
+    assert (answer.body, answer.url) == (b"<rss/>", server.address("/c"))
+
+
+def test_a_redirect_loop_ends_after_three(server: Server, http: Http) -> None:
+    with pytest.raises(SourceError, match="redirects more than 3 times; look for its new address"):
+        http.get(server.says("/loop", status=301, location="/loop"))
+    assert len(server.requests) == 4
+
+
+@pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/", "http://[", "gopher:x", "http://a@b/"])
+def test_a_redirect_leads_to_http_only(server: Server, target: str) -> None:
+    http = Http("test", files=True, limits=SMALL)
+    with pytest.raises(SourceError, match=r"give an http\(s\) address|is no address"):
+        http.get(server.says("/away", status=302, location=target))
+
+
+@pytest.mark.parametrize("url", ["ftp://x/", "feeds/x.xml", "https://", "http://user:secret@h/", "http://[::1", ""])
+def test_an_address_that_is_not_http_is_refused_without_its_password(http: Http, url: str) -> None:
+    with pytest.raises(SourceError) as refused:
+        http.get(url)
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("status", "hint"), [(404, "check the address"), (403, "check the address"), (500, "the server is in trouble")]
+)
+def test_a_refusal_is_told_with_its_status_and_not_repeated(
+    server: Server, http: Http, waits: list[float], status: int, hint: str
+) -> None:
+    with pytest.raises(SourceError, match=f"/feed answered {status} .*; {hint}"):
+        http.get(server.says("/feed", b"<html>no</html>", status=status))
+    assert len(server.requests) == 1
+    assert waits == []
+
+
+def busy_once(server: Server, retry_after: str) -> str:
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        server.says("/feed", b"<rss/>")
+        handler.send_response(429)
+        handler.send_header("retry-after", retry_after)
+        handler.end_headers()
+
+    server.routes["/feed"] = answer
+    return server.address("/feed")
+
+
+def test_a_busy_server_is_asked_again_when_it_says(server: Server, http: Http, waits: list[float]) -> None:
+    assert http.get(busy_once(server, "7")).body == b"<rss/>"
+    assert waits == [pytest.approx(7, abs=0.5)]
+
+
+def test_when_may_be_a_date(server: Server, http: Http, waits: list[float]) -> None:
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
+    assert http.get(busy_once(server, date)).body == b"<rss/>"
+    assert waits == [pytest.approx(30, abs=3)]
+
+
+def test_a_server_that_wants_an_hour_is_left_alone(server: Server, http: Http, waits: list[float]) -> None:
+    with pytest.raises(SourceError, match=r"asks for patience \(429 .*\); the next collection tries again"):
+        http.get(busy_once(server, "3600"))
+    assert waits == []
+
+
+def test_a_busy_server_is_asked_three_times_and_ever_later(server: Server, http: Http, waits: list[float]) -> None:
+    with pytest.raises(SourceError, match=r"asks for patience \(503 "):
+        http.get(server.says("/feed", status=503))
+    assert len(server.requests) == 3
+    assert waits == [pytest.approx(2, abs=0.5), pytest.approx(4, abs=0.5)]
+
+
+def test_a_server_that_is_not_there_is_asked_again_and_then_named(http: Http, waits: list[float]) -> None:
+    with pytest.raises(SourceError, match=r"http://127.0.0.1:9/feed could not be fetched \(.*refused.*\)"):
+        http.get("http://127.0.0.1:9/feed")
+    assert len(waits) == 2
+
+
+def test_a_body_shorter_than_promised_is_no_document(server: Server, http: Http) -> None:
+    with pytest.raises(SourceError, match="could not be fetched"):
+        http.get(server.says("/feed", b"<rss/>", content_length="500"))
+
+
+def test_threads_queue_for_a_host_that_wants_to_be_asked_slowly(server: Server, waits: list[float]) -> None:
+    http = Http(
+        "test", delays={"0.0.1": 3.0}, wait=waits.append
+    )  # 127.0.0.1 belongs to 0.0.1 as rss.arxiv.org to arxiv.org
+    url = server.says("/feed", b"<rss/>")
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(http.get, [url] * 4))
+    assert sorted(waits) == [pytest.approx(3 * n, abs=0.5) for n in (1, 2, 3)]
+
+
+# ---------------------------------------------------------------- files
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Http:
+    (tmp_path / "feeds").mkdir()
+    (tmp_path / "feeds" / "a b+c.xml").write_bytes(b"<rss/>")
+    (tmp_path / "large.xml").write_bytes(b"x" * 10_001)
+    return Http("test", root=tmp_path, files=True, limits=SMALL)
+
+
+def test_a_file_is_read_relative_to_the_root_or_absolute(files: Http, tmp_path: Path) -> None:
+    assert files.get("file:feeds/a%20b+c.xml").body == b"<rss/>"
+    assert files.get((tmp_path / "feeds" / "a b+c.xml").as_uri()).body == b"<rss/>"
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        (
+            "file:feeds/none.xml",
+            r"cannot read .*feeds/none\.xml: No such file or directory; check the path in file:feeds",
+        ),
+        ("file:feeds", r"cannot read .*feeds: Is a directory"),
+        ("file:a%00b", r"cannot read .*null byte"),
+        ("file:large.xml", r"file:large\.xml is larger than 10,000 bytes"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named(files: Http, url: str, reason: str) -> None:
+    with pytest.raises(SourceError, match=reason):
+        files.get(url)
+
+
+def test_files_are_read_only_where_that_is_allowed(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"allowed in config\.yaml only"):
+        Http("test", root=tmp_path).get("file:feeds/x.xml")
