@@ -135,7 +135,7 @@ def options(
     version: Annotated[bool, typer.Option("--version", callback=version, is_eager=True)] = False,
 ) -> None:
     session.config, session.app_ = config, None
-    session.now = clock.replayed(moment(now)) if now else clock.system
+    session.now = clock.fixed(moment(now)) if now else clock.system
 
 
 # ---------------------------------------------------------------- starting
@@ -166,7 +166,7 @@ def demo() -> None:
         "DIGEST_KEYS": str(here / "demo.keys"),
         "DIGEST_TRANSPORT__PATH": str(here / "outbox"),
     }
-    session.config, session.now = shipped("examples") / "demo.yaml", clock.replayed(moment(DEMO_NOW))
+    session.config, session.now = shipped("examples") / "demo.yaml", clock.fixed(moment(DEMO_NOW))
     app = session.app
     if not app.catalog.subscribers.all():
         yesterday = app.clock() - timedelta(hours=12)
@@ -214,6 +214,7 @@ def run(
         raise typer.Exit(_health())
     import multiprocessing
 
+    session.now = clock.running(session.now())
     app = session.app  # a bad configuration shows before anything starts
     pages = multiprocessing.get_context("spawn").Process(
         target=_serve, args=(session.config.absolute(), app.clock()), daemon=True
@@ -231,8 +232,7 @@ def run(
 def _serve(config: Path, now: datetime) -> None:
     from digest import app, web
 
-    late = abs(clock.system() - now) > timedelta(minutes=5)
-    web.serve(app.load(config, clock.replayed(now) if late else clock.system))
+    web.serve(app.load(config, clock.running(now)))
 
 
 # ---------------------------------------------------------------- the road

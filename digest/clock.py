@@ -1,9 +1,13 @@
 """The one place that asks what time it is, so that any day can be replayed with `--now`."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from time import monotonic
 
 Clock = Callable[[], datetime]
+
+elapsed = monotonic
+"""seconds that really pass, for measuring; a replayed day does not change them"""
 
 
 def system() -> datetime:
@@ -11,7 +15,12 @@ def system() -> datetime:
     return datetime.now(UTC)
 
 
-def replayed(start: datetime) -> Clock:
+def fixed(moment: datetime) -> Clock:
+    """A clock that stands still, so that commands of one replayed day agree on the moment."""
+    return lambda: moment.astimezone(UTC)
+
+
+def running(start: datetime) -> Clock:
     """A clock that shows *start* now and runs on from there at the usual speed."""
-    offset: timedelta = start.astimezone(UTC) - system()
+    offset = start.astimezone(UTC) - system()
     return lambda: system() + offset

@@ -85,6 +85,13 @@ class Subscribers:
             people = _people(db, rows)
         return [Due(person, Turn(r.next_turn, r.next_due)) for person, r in zip(people, rows, strict=True)]
 
+    def turn(self, number: int) -> Turn | None:
+        """The next turn of a subscriber; None for nobody."""
+        s = t.subscribers
+        with self._store.read() as db:
+            row = db.execute(select(s.c.next_turn, s.c.next_due).where(s.c.id == number)).first()
+        return Turn(row.next_turn, row.next_due) if row and row.next_due else None
+
     def next_due(self) -> datetime | None:
         s = t.subscribers
         with self._store.read() as db:

@@ -4,11 +4,10 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import timedelta
-from time import perf_counter
 
 from digest.catalog import Catalog
 from digest.catalog.papers import Taken
-from digest.clock import Clock
+from digest.clock import Clock, elapsed
 from digest.errors import NotFound, SourceError
 from digest.model import Batch, Memory
 from digest.sources import Source
@@ -54,12 +53,12 @@ class Collect:
 
     def _ask(self, source: Source, memory: Memory) -> Collected:
         """One source, once; its failure is an answer, beside the others (in threads)."""
-        begun = perf_counter()
+        begun = elapsed()
         try:
             batch = source.fetch(self.http, memory)
         except SourceError as error:
-            return Collected(source.name, perf_counter() - begun, error=error)
-        return Collected(source.name, perf_counter() - begun, batch)
+            return Collected(source.name, elapsed() - begun, error=error)
+        return Collected(source.name, elapsed() - begun, batch)
 
     def _stored(self, collected: Collected) -> Collected:
         name, now = collected.source, self.clock()

@@ -273,7 +273,7 @@ class Publish:
         if edition is None:
             raise NotFound(f"there is no edition {'of ' + day.isoformat() if day else 'yet'}; run `digest publish`")
         now = self.clock()
-        turn = reader.schedule.next(now)
+        turn = self.catalog.subscribers.turn(reader.id) or Turn(now.date().isoformat(), now)
         had = self._had([reader.id], now)[reader.id] if reader.id else frozenset()
         picks = self._picks(edition, [self._wish(edition, reader.interest, reader.count, turn, had)])[0]
         digest = self._digest(reader, turn, edition, picks, now)

@@ -56,7 +56,7 @@ def test_an_edition_opens_once_at_its_hour_and_stays_as_it_was(app, papers, cloc
 
 def test_candidates_are_what_became_news_in_the_window(app, papers):
     papers("retrieval", hours=24 * 6)
-    papers("robots", hours=24 * 8)
+    papers("robots", hours=24 * 8, source="another, seen for the first time")
     app.publish.open()
     assert [c.card.title for c in app.publish.edition().candidates] == [TEXTS["retrieval"][0]]
 

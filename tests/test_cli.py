@@ -1,0 +1,271 @@
+import json
+import os
+import re
+import socket
+from pathlib import Path
+
+import pytest
+from conftest import CONFIG
+from factories import NOW
+
+from digest import __main__
+from digest.cli import DEMO_NOW, cli
+
+README = Path(__file__).parents[1] / "README.md"
+TODAY = f"{NOW:%a, %d %b %Y} 05:00:00 GMT"
+FEED = f"""<rss version="2.0"><channel><title>A journal</title>
+<item><title>Dense retrieval for long documents</title><link>https://example.org/1</link>
+<description>We rank passages with dense retrieval.</description><pubDate>{TODAY}</pubDate></item>
+<item><title>Grasping with two hands</title><link>https://example.org/2</link>
+<description>A robot learns manipulation.</description><pubDate>{TODAY}</pubDate></item>
+</channel></rss>"""
+SOURCE = "sources:\n  - {name: Journal, kind: feed, url: 'file:feed.xml'}\n"
+
+
+@pytest.fixture
+def digest(tmp_path, monkeypatch, capsys):
+    """Runs the command in an empty folder; returns exit code, output and errors."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*words, now="2026-01-16T07:30:00Z"):
+        monkeypatch.setattr("sys.argv", ["digest", "--now", now, *words])
+        with pytest.raises(SystemExit) as ended:
+            __main__.main()
+        printed = capsys.readouterr()
+        return ended.value.code or 0, printed.out, printed.err
+
+    return run
+
+
+@pytest.fixture
+def ready(digest, tmp_path):
+    """A folder with a configuration, a feed that was collected and an open edition."""
+    (tmp_path / "config.yaml").write_text(CONFIG + SOURCE)
+    (tmp_path / "feed.xml").write_text(FEED)
+    for command in ("collect", "publish"):
+        assert digest(command)[0] == 0
+    return digest
+
+
+def commands(group=cli, prefix=()):
+    for command in group.registered_commands:
+        yield (*prefix, command.name or command.callback.__name__.replace("_", "-")), command.callback
+    for sub in group.registered_groups:
+        yield from commands(sub.typer_instance, (*prefix, sub.name))
+
+
+@pytest.mark.parametrize(
+    ("words", "callback"), list(commands()), ids=lambda x: " ".join(x) if isinstance(x, tuple) else ""
+)
+def test_every_command_has_help_and_stands_in_the_readme(words, callback):
+    assert callback.__doc__
+    assert re.search(rf"`{words[0]}\b|[,·|] ?{words[0]}\b|digest {words[0]}\b", README.read_text()), words
+    assert words[-1] in README.read_text()
+
+
+def test_help_is_plain_and_complete(digest):
+    code, out, _ = digest("--help")
+    assert code == 0
+    assert all(words[0] in out for words, _ in commands())
+
+
+def test_init_makes_what_is_needed_and_keeps_what_is_there(digest, tmp_path):
+    assert digest("init")[0] == 0
+    assert {p.name for p in tmp_path.iterdir()} >= {"config.yaml", "subscribers.db", "digest.keys"}
+    keys = (tmp_path / "digest.keys").read_bytes()
+    assert digest("init")[0] == 0
+    assert (tmp_path / "digest.keys").read_bytes() == keys
+
+
+def test_the_demo_goes_the_whole_way_and_sends_nothing_twice(digest, tmp_path, monkeypatch):
+    for name in ("DIGEST_DATABASE", "DIGEST_KEYS", "DIGEST_TRANSPORT__PATH"):
+        monkeypatch.setenv(name, "")  # put back afterwards
+    code, out, err = digest("demo")
+    assert (code, err) == (0, "")
+    mails = sorted(tmp_path.glob("outbox/new/*"))
+    assert len(mails) == 4
+    assert len({mail.read_bytes() for mail in mails}) == 4
+    assert "Who got what, and why" in out
+    code, out, _ = digest("demo")
+    assert "Nothing was sent" in out
+    assert sorted(tmp_path.glob("outbox/new/*")) == mails
+    assert DEMO_NOW in out
+
+
+def test_a_preview_by_topics_takes_unknown_names_as_free_text_and_says_so(ready):
+    code, out, _ = ready("preview", "--topics", "Retrieval, two hands")
+    assert code == 0
+    assert "taken as free text: two hands" in out
+    assert "Dense retrieval" in out
+    assert "Grasping" in out
+
+
+def test_a_preview_can_be_had_as_html_text_and_message(ready, tmp_path):
+    assert ready("preview", "--topics", "retrieval", "--html", "a.html", "--eml", "a.eml")[0] == 0
+    assert "Dense retrieval" in (tmp_path / "a.html").read_text()
+    assert b"List-Unsubscribe: <http" in (tmp_path / "a.eml").read_bytes()
+    assert "Dense retrieval" in ready("preview", "--topics", "retrieval", "--text")[1]
+
+
+def test_a_preview_opens_no_socket(ready, monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError("a socket")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    assert ready("preview", "--topics", "retrieval")[0] == 0
+
+
+def test_a_lab_of_twenty_the_whole_way(ready, tmp_path):
+    for name in ("ada", "bob"):
+        assert (
+            ready("subscribers", "add", f"{name}@lab.example", "--topics", "retrieval", "--confirmed", "asked")[0] == 0
+        )
+    assert "2 pending" in ready("publish")[1]
+    assert "2 sent" in ready("deliver")[1]
+    assert len(list(tmp_path.glob("outbox/new/*"))) == 2
+    assert "nothing was waiting" in ready("deliver")[1]
+    assert ready("deliveries", "list", "--state", "sent")[1].count("@lab.example") == 2
+
+
+def test_a_message_can_be_shown_again_byte_for_byte(ready, tmp_path):
+    ready("subscribers", "add", "ada@lab.example", "--confirmed", "asked")
+    ready("publish")
+    ready("deliver")
+    (mail,) = tmp_path.glob("outbox/new/*")
+    from digest import app, clock
+
+    made = app.load(Path("config.yaml"), clock.fixed(NOW))
+    row = made.catalog.deliveries.get(1)
+    assert made.printing.message(row.digest, made.catalog.subscribers.get(1)) == mail.read_bytes()
+
+
+def test_a_test_mail_leaves_no_row(ready, tmp_path):
+    code, out, _ = ready("send-test", "ada@lab.example")
+    assert (code, "250" in out) == (0, True)
+    assert len(list(tmp_path.glob("outbox/new/*"))) == 1
+    assert json.loads(ready("deliveries", "list", "--json")[1]) == []
+
+
+def test_status_is_for_people_and_scripts_and_its_exit_code_says_whether_to_look(ready, tmp_path):
+    code, out, _ = ready("status", "--json")
+    assert (code, json.loads(out)["papers"]) == (0, 2)
+    (tmp_path / "feed.xml").unlink()
+    assert ready("collect")[0] == 3
+    code, out, _ = ready("status")
+    assert code == 1
+    assert "feed.xml" in out
+
+
+def test_pausing_stops_delivery_until_resumed(ready):
+    ready("subscribers", "add", "ada@lab.example", "--confirmed", "asked")
+    ready("publish")
+    ready("pause", "moving house")
+    code, out, _ = ready("deliver")
+    assert (code, "moving house" in out) == (6, True)
+    ready("resume")
+    assert "1 sent" in ready("deliver")[1]
+
+
+def test_a_csv_is_imported_and_bad_lines_are_told_with_their_number(ready, tmp_path):
+    (tmp_path / "people.csv").write_text(
+        "address,topics,cadence,days,hour,zone\n"
+        "ada@lab.example,Retrieval;two hands,weekly,fri,8,Europe/Berlin\n"
+        "no address,,daily,,,\n"
+        "bob@lab.example,,hourly,,,\n"
+        "eve@lab.example,,daily,,25,\n"
+        "kim@lab.example,,daily,,7,Mars/Olympus\n"
+    )
+    code, out, err = ready("subscribers", "import", "people.csv", "--confirmed", "asked")
+    assert (code, "1 subscribed, 4 refused" in out) == (2, True)
+    for line, word in ((3, "no address"), (4, "hourly"), (5, "25"), (6, "Mars")):
+        assert f"people.csv:{line}:" in err
+        assert word in err
+
+
+def test_erasing_and_showing_a_subscriber(ready):
+    ready("subscribers", "add", "ada@lab.example", "--topics", "retrieval", "--confirmed", "asked")
+    assert json.loads(ready("subscribers", "show", "ada@lab.example")[1])["topics"] == ["Retrieval"]
+    assert ready("subscribers", "erase", "ada@lab.example")[0] == 0
+    assert ready("subscribers", "show", "ada@lab.example")[0] == 2
+
+
+def test_secrets_are_masked(digest, tmp_path):
+    (tmp_path / "config.yaml").write_text(CONFIG + "transport: {kind: smtp, host: 127.0.0.1, password: hunter2abc}\n")
+    (tmp_path / "config.yaml").chmod(0o600)
+    code, out, _ = digest("config", "show")
+    assert (code, "hunter2abc" in out, "****" in out) == (0, False, True)
+
+
+def test_a_restored_backup_waits_for_a_person(ready, tmp_path):
+    assert ready("db", "backup", "copy.db")[0] == 0
+    for file in tmp_path.glob("subscribers.db*"):
+        file.unlink()
+    assert ready("db", "restore", "copy.db")[0] == 0
+    assert "restored from a backup" in ready("status")[1]
+
+
+@pytest.mark.parametrize(
+    ("config", "command", "code", "says"),
+    [
+        ("sorces: []\n", ["status"], 2, r"config\.yaml:9: sorces: .*sources"),
+        ("sources:\n  - {name: A, kind: feeed, url: x}\n", ["collect"], 2, r"config\.yaml:10: .*feeed.*feed"),
+        (
+            "sources:\n  - {name: A, kind: feed, url: 'file:a', colour: 1}\n",
+            ["collect"],
+            2,
+            r"config\.yaml:10: .*colour",
+        ),
+        ("sources:\n  - {name: A, kind: feed}\n", ["collect"], 2, r"config\.yaml:10: .*url"),
+        ("transport: {kind: pigeon}\n", ["deliver"], 2, r"pigeon.*maildir, smtp"),
+        ("transport: {kind: maildir, path: /proc/outbox}\n", ["deliver"], 6, "/proc/outbox"),
+        ("database: sqlite:////proc/x.db\n", ["status"], 5, r"/proc/x\.db"),
+        ("database: somewhere\n", ["status"], 2, "sqlite:///"),
+        ("", ["collect", "nobody"], 2, "nobody"),
+        ("", ["preview", "nobody@example.org"], 2, "nobody@example.org"),
+        ("", ["preview", "--topics", "x"], 2, "digest publish"),
+        ("", ["subscribers", "add", "nobody", "--confirmed", "x"], 2, "'nobody'.*@"),
+        ("", ["subscribers", "add", "a@b.example", "--confirmed", "x", "--zone", "Mars/X"], 2, "Mars/X"),
+        ("", ["deliveries", "show", "7"], 2, "no delivery 7"),
+        ("", ["db", "restore", "nothing.db"], 5, "nothing.db"),
+    ],
+)
+def test_what_a_user_can_get_wrong_is_told_in_a_line_with_the_way_out(digest, tmp_path, config, command, code, says):
+    (tmp_path / "config.yaml").write_text(CONFIG + config)
+    if command == ["deliver"]:
+        (tmp_path / "feed.xml").write_text(FEED)
+        (tmp_path / "good.yaml").write_text(CONFIG + SOURCE)
+        for words in (["collect"], ["subscribers", "add", "a@b.example", "--confirmed", "x"], ["publish"]):
+            assert digest("--config", "good.yaml", *words)[0] == 0
+    ended, out, err = digest(*command)
+    assert ended == code, (out, err)
+    assert re.search(says, err), err
+    assert "Traceback" not in err
+
+
+def test_no_configuration_says_how_to_get_one(digest):
+    code, _, err = digest("status")
+    assert (code, "digest init" in err) == (2, True)
+
+
+def test_a_moment_that_is_none_is_explained(digest):
+    code, _, err = digest("status", now="yesterday")
+    assert (code, "2026-01-16T07:30:00Z" in err) == (2, True)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_an_unwritable_database_is_told(ready, tmp_path):
+    (tmp_path / "subscribers.db").chmod(0o400)
+    code, _, err = ready("publish")
+    assert (code, "subscribers.db" in err) == (5, True)
+
+
+def test_a_broken_template_stops_before_the_first_message(ready, tmp_path):
+    folder = tmp_path / "templates" / "email" / "digest"
+    folder.mkdir(parents=True)
+    (folder / "subject.txt").write_text("{{ nickname }}")
+    ready("subscribers", "add", "ada@lab.example", "--confirmed", "asked")
+    code, _, err = ready("publish")
+    assert code in (0, 4)
+    code, _, err = ready("preview", "--topics", "retrieval")
+    assert (code, "nickname" in err, "subject.txt" in err) == (4, True, True)
