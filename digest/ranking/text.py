@@ -1,0 +1,266 @@
+"""The words of papers as sparse vectors, and how well a query fits each paper.
+
+A query fits by its words and two-word phrases (counts saturate, the title counts more, rare words count more) and by
+latent semantics: the directions along which the words of these very papers vary together. Both are fused and scaled so
+that numbers compare across queries: 0 is unrelated, 1 is spot on. The constants were set on topics curated by people.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+Rows = NDArray[np.float32]
+"""one row per thing asked, one column per paper"""
+
+WORD = re.compile(r"\w+")
+STOP = (
+    "a about above achieve across address after again against all also although am among an and any approach are as "
+    "at available be because been before being below between both but by can cannot could demonstrate do does doing "
+    "during each either et al etc existing experimental experiment extensive for from further github had has have "
+    "having hence here how however http if in into introduce is it its itself just many may me method might more "
+    "moreover most much must my near neither new no nor not novel of off often on once one only or other our out over "
+    "own paper per present propose proposed rather recent recently result s same several shall she should show shown "
+    "significantly since so some state such t than that the their them then there therefore these they this those "
+    "three through throughout thus to too toward two under until up upon us use used using various very via was we "
+    "well were what when where whereas whether which while who whom whose why will with within without work would yet "
+    "you your"
+)
+TITLE = 3.0  # a word in the title counts as often as so many in the abstract
+SATURATION, LENGTH = 1.2, 0.3  # of repeated words, and how much long abstracts are held against them (BM25's k1 and b)
+BACKGROUND = 100  # papers without any of these words that we pretend to know, so that rarity means something early on
+DIRECTIONS, ROUNDS = 96, 3
+USUAL, SPREAD, PRIOR = 0.1, 0.3, 20  # mean and deviation of a query's fit, believed like that many papers
+OUTLIER = 8.0  # deviations above the mean that say no more than so many
+LOW, HIGH = 0.45, 1.05  # evidence for the best of the unrelated papers, and for one that is spot on
+ABSTRACT_ONLY = 0.6  # a phrase that the title does not hold
+COMMON = 20  # words of more papers, and of more than one in so many, do not make two papers alike
+SLIGHT = 0.2  # likeness that means nothing
+
+_ES = re.compile(r"(?<=\w)(?:(?<=[cs]h)|(?<=ss)|(?<=zz)|(?<=x))e$")
+_BRITISH = re.compile(r"(?<=\w\w)is(?=(?:e|ed|er|ing|ation)$)")
+_SUFFIX = re.compile(r"(?<=\w{4})(?:ations?|ions?|ings?|ments?|ed|er|or|al|ive|e)$")
+
+
+def fold(word: str) -> str:
+    """A lower-case word without its plural: what two readers would call the same word."""
+    if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
+        word = word[:-3] + "y" if word.endswith("ies") and len(word) > 4 else word[:-1]
+    return _ES.sub("", word)
+
+
+def folded(text: str) -> list[str]:
+    """The words of a text in order."""
+    return [fold(word) for word in WORD.findall(text.casefold())]
+
+
+_SILENT = frozenset(map(fold, STOP.split()))
+
+
+def stem(word: str) -> str:
+    """What related folded words share, "" for one that says nothing: good for finding papers, too loose to exclude."""
+    return "" if word in _SILENT else _SUFFIX.sub("", _BRITISH.sub("iz", word))
+
+
+class _Folds(dict[str, str]):
+    """`fold`, remembered."""
+
+    def __missing__(self, word: str) -> str:
+        self[word] = result = fold(word)
+        return result
+
+
+class _Columns(dict[str, int]):
+    """Folded word to the column of its stem, -1 when it says nothing; reading an unknown word adds it."""
+
+    def __init__(self) -> None:
+        self.stems: dict[str, int] = {}
+
+    def __missing__(self, word: str) -> int:
+        root = stem(word)
+        self[word] = column = self.stems.setdefault(root, len(self.stems)) if root else -1
+        return column
+
+
+@dataclass(frozen=True)
+class Query:
+    """How much each column of `Texts` matters to a question."""
+
+    weights: Mapping[int, float]
+    norm: float
+    """length of the whole, with the words that no paper has; 0 when it asks for nothing"""
+
+
+class Texts:
+    """Titles and abstracts, read once and asked often. A query's answer does not depend on the queries beside it."""
+
+    def __init__(self, documents: Sequence[tuple[str, str]]) -> None:
+        self._size = len(documents)
+        self._columns = _Columns()
+        self._plain: list[tuple[str, str]] = []
+        self._phrases: dict[int, int] = {}
+        counts = _saturated(self._read(documents), len(self._columns.stems))
+        known = self._size + BACKGROUND
+        found = np.bincount(counts.indices, minlength=counts.shape[1])
+        self._rarity, self._unknown = np.log(known / (found + 0.5)).astype(np.float32), float(np.log(known / 0.5))
+        unit = counts.copy()
+        unit.data *= self._rarity[unit.indices]
+        unit.data /= np.repeat(np.sqrt(unit.power(2).sum(axis=1)) + np.float32(1e-9), np.diff(unit.indptr))
+        self._by_column, self._unit, self._unit_by_column = counts.T.tocsr(), unit, unit.T.tocsr()
+        self._axes = self._latent()
+        self._places = _unit_rows(unit @ self._axes).T.copy()
+
+    def _read(self, documents: Sequence[tuple[str, str]]) -> Any:
+        """papers × (stems, then phrases of two stems that two papers share): how often, the title counting more"""
+        folds = _Folds()
+        read: list[int] = []
+        sizes: list[int] = []
+        for document in documents:
+            title, abstract = ([folds[word] for word in WORD.findall(text.casefold())] for text in document)
+            self._plain.append((f" {' '.join(title)} ", f" {' '.join(abstract)} "))
+            for words in (title, abstract):
+                columns = [column for column in map(self._columns.__getitem__, words) if column >= 0]
+                read += columns
+                read.append(-1)  # no phrase goes on into the next field
+                sizes.append(len(columns) + 1)
+        column = np.array(read, dtype=np.int64)
+        paper = np.repeat(np.arange(2 * self._size) // 2, sizes)
+        weight = np.repeat(np.tile(np.array([TITLE, 1], dtype=np.float32), self._size), sizes)
+        told, width = column >= 0, len(self._columns.stems)
+        at, phrase, keys = _phrases(column, paper, self._size)
+        self._phrases = {key: width + place for place, key in enumerate(keys.tolist())}
+        return sp.csr_array(
+            (
+                np.concatenate([weight[told], weight[at]]),
+                (np.concatenate([paper[told], paper[at]]), np.concatenate([column[told], width + phrase])),
+            ),
+            shape=(self._size, width + len(keys)),
+        )
+
+    def _latent(self) -> Rows:
+        """columns × directions, by a randomised SVD without chance: it starts from papers spread evenly over all"""
+        breadth = min(DIRECTIONS, self._size // 4)
+        start = np.linspace(0, self._size - 1, min(breadth + 16, self._size) if breadth else 0).astype(np.intp)
+        span = (self._unit @ self._unit_by_column[:, start]).toarray()
+        for _ in range(ROUNDS if breadth else 0):
+            span = np.linalg.qr(self._unit @ (self._unit_by_column @ span))[0]
+        reached = self._unit_by_column @ span
+        energy, directions = np.linalg.eigh(reached.T @ reached)
+        kept = [i for i in reversed(range(len(energy))) if energy[i] > 1e-4][
+            :breadth
+        ]  # twins leave nothing to divide by
+        return np.ascontiguousarray(reached @ directions[:, kept] / np.sqrt(energy[kept]), dtype=np.float32)
+
+    def query(self, parts: Iterable[tuple[str, float]]) -> Query:
+        """Pieces of text and how much each matters."""
+        weights: dict[int, float] = {}
+        missing: dict[str, float] = {}
+        for text, weight in parts:
+            roots = [root for root in map(stem, folded(text)) if root]
+            columns = [self._columns.stems.get(root, -1) for root in roots]
+            phrases = [self._phrases.get(a << 32 | b, -1) for a, b in pairwise(columns)]
+            for column in (*columns, *phrases):
+                if column >= 0:
+                    weights[column] = weights.get(column, 0.0) + weight * float(self._rarity[column])
+            for root, column in zip(roots, columns, strict=True):
+                if column < 0:
+                    missing[root] = missing.get(root, 0.0) + weight * self._unknown
+        return Query(weights, float(np.sqrt(sum(x * x for x in (*weights.values(), *missing.values())))))
+
+    def fit(self, queries: Sequence[Query], bonus: Rows | float = 0.0) -> Rows:
+        """How well each paper fits each query, 0 to 1; *bonus* is further evidence, if they share any words."""
+        if not queries or not self._size:
+            return np.zeros((len(queries), self._size), dtype=np.float32)
+        asked = self._matrix(queries)
+        lexical = (asked @ self._by_column).toarray()
+        n = self._size
+        mean = (lexical.mean(axis=1) * n + USUAL * PRIOR) / (n + PRIOR)
+        deviation = np.sqrt((lexical.var(axis=1) * n + SPREAD**2 * PRIOR) / (n + PRIOR))
+        evidence = 0.05 * np.minimum((lexical - mean[:, np.newaxis]) / deviation[:, np.newaxis], OUTLIER)
+        evidence += (asked @ self._unit_by_column).toarray()
+        places = asked @ self._axes
+        share = np.sqrt(asked.power(2).sum(axis=1))  # of the query that these papers have words for
+        # as sparse, since a dense product may round differently for each size of the batch
+        evidence += 0.5 * (sp.csr_array(_unit_rows(places) * share[:, np.newaxis]) @ self._places)
+        return np.where(lexical > 0, np.tanh(np.maximum(evidence + bonus - LOW, 0) / (HIGH - LOW)), 0).astype(
+            np.float32
+        )
+
+    def _matrix(self, queries: Sequence[Query]) -> Any:
+        """queries × columns, each row scaled to its query's length"""
+        data = [weight / query.norm for query in queries for weight in query.weights.values()]
+        columns = [column for query in queries for column in query.weights]
+        ends = np.cumsum([0, *(len(query.weights) for query in queries)])
+        return sp.csr_array(
+            (np.array(data, dtype=np.float32), np.array(columns, dtype=np.int64), ends),
+            shape=(len(queries), self._by_column.shape[0]),
+        )
+
+    def holding(self, phrase: str) -> Rows:
+        """For each paper 1 when its title holds the phrase as whole words, less when only the abstract does, else 0."""
+        row, words = np.zeros(self._size, dtype=np.float32), folded(phrase)
+        if words and all(word in self._columns for word in words):
+            papers = self._having(words)
+            row[papers] = self.held(f" {' '.join(words)} ", papers)
+        return row
+
+    def held(self, needle: str, papers: Iterable[int]) -> list[float]:
+        """`holding` for some papers; *needle* is the phrase folded, with a blank at each end."""
+        fields = map(self._plain.__getitem__, papers)
+        return [1.0 if needle in title else ABSTRACT_ONLY if needle in abstract else 0.0 for title, abstract in fields]
+
+    def _having(self, words: Sequence[str]) -> list[int]:
+        """The papers with (a relative of) the rarest of the words; all papers when every word says nothing."""
+        ends = self._by_column.indptr
+        columns = [column for word in words if (column := self._columns[word]) >= 0]
+        if not columns:
+            return list(range(self._size))
+        rarest = min(columns, key=lambda column: int(ends[column + 1] - ends[column]))
+        papers: list[int] = self._by_column.indices[ends[rarest] : ends[rarest + 1]].tolist()
+        return papers
+
+    def strongest(self, query: Query, places: Mapping[str, int], otherwise: int) -> int:
+        """The place of the word that matters most to the query, among folded words with their places in a text."""
+        get, columns = query.weights.get, self._columns
+        weight, place = max(((get(columns[word], 0.0), -place) for word, place in places.items()), default=(0.0, 0))
+        return -place if weight else otherwise
+
+    def likeness(self) -> NDArray[np.uint8]:
+        """papers × papers, 0 to 255: how much of their rarer wording two papers share."""
+        found = np.diff(self._by_column.indptr)
+        rarer = self._unit[:, np.flatnonzero(found <= max(COMMON, self._size // COMMON))]
+        lengths = np.repeat(np.sqrt(rarer.power(2).sum(axis=1)) + np.float32(1e-9), np.diff(rarer.indptr))
+        rarer.data /= lengths
+        turned, result = rarer.T.tocsr(), np.empty((self._size, self._size), dtype=np.uint8)
+        for start in range(0, self._size, 256):
+            block = (rarer[start : start + 256] @ turned).toarray()
+            result[start : start + 256] = np.where(block > SLIGHT, np.minimum(block, 1) * 255, 0)
+        return result
+
+
+def _phrases(column: NDArray[np.int64], paper: NDArray[np.intp], papers: int) -> tuple[Any, Any, Any]:
+    """Where the phrases that at least two papers share begin, which they are, and their keys in order."""
+    at = np.flatnonzero((column[:-1] >= 0) & (column[1:] >= 0))
+    keys, phrase = np.unique(column[at] << 32 | column[at + 1], return_inverse=True)
+    shared = np.bincount(np.unique(phrase * papers + paper[at]) // max(papers, 1), minlength=len(keys)) > 1
+    kept = shared[phrase]
+    return at[kept], (np.cumsum(shared) - 1)[phrase[kept]], keys[shared]
+
+
+def _saturated(counts: Any, words: int) -> Any:
+    """The second mention of a word says less than the first, and any mention less in a long text."""
+    counts.sum_duplicates()
+    lengths = counts[:, :words].sum(axis=1)
+    slowness = SATURATION * (1 - LENGTH + LENGTH * lengths / max(float(lengths.mean()), 1e-9))
+    counts.data *= (SATURATION + 1) / (counts.data + np.repeat(slowness, np.diff(counts.indptr)))
+    return counts.astype(np.float32)
+
+
+def _unit_rows(rows: Rows) -> Rows:
+    unit: Rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.float32(1e-9))
+    return unit
