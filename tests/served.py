@@ -15,6 +15,6 @@ class Served:
         self.body, self.content_type, self.more = body, content_type, more
         self.asked: list[str] = []
 
-    def get(self, url: str, memory: Memory | None = None, accept: str = "") -> Answer:
+    def get(self, url: str, memory: Memory | None = None, accept: str = "", *, internal: bool = False) -> Answer:
         self.asked.append(url)
         return Answer(url, self.body, self.content_type, **self.more)

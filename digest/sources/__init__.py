@@ -3,8 +3,9 @@
 To add a source: write `sources/<kind>.py` with a frozen dataclass whose fields are its settings in `config.yaml`
 (`name` first) and which has `fetch` (`batch.fetched` is all of it but for reading the document); say
 `SOURCE = YourClass`; put a recorded document into `tests/data/sources/` and a test beside the others; add an example
-entry with `kind: <kind>` to `config.yaml`. Nothing else is edited. A source that is installed as a package of its own
-registers its class under the entry point group `digest.sources` instead.
+entry with `kind: <kind>` to `config.yaml`. Nothing else is edited. Where the operator may name a document outside the
+public internet, a field `internal` opts in to that and is handed on to `Http.get`. A source that is installed as a
+package of its own registers its class under the entry point group `digest.sources` instead.
 """
 
 from typing import Protocol

@@ -19,6 +19,7 @@ class ArxivSource:
     name: str
     categories: tuple[str, ...] = ()
     url: str = ""
+    internal: bool = False
 
     def __post_init__(self) -> None:
         if bool(self.categories) == bool(self.url):
@@ -29,7 +30,7 @@ class ArxivSource:
 
     def fetch(self, http: Http, memory: Memory) -> Batch:
         url = self.url or f"https://rss.arxiv.org/rss/{'+'.join(self.categories)}"
-        return batch.fetched(self.name, url, http, memory, feed.read, listing)
+        return batch.fetched(self.name, url, http, memory, feed.read, listing, internal=self.internal)
 
 
 SOURCE = ArxivSource

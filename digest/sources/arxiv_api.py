@@ -20,6 +20,7 @@ class ArxivApiSource:
     query: str = ""
     max_results: int = 100
     url: str = ""
+    internal: bool = False
 
     def __post_init__(self) -> None:
         if bool(self.query) == bool(self.url):
@@ -30,7 +31,7 @@ class ArxivApiSource:
     def fetch(self, http: Http, memory: Memory) -> Batch:
         order = {"sortBy": "submittedDate", "sortOrder": "descending", "max_results": self.max_results}
         url = f"https://export.arxiv.org/api/query?{urlencode({'search_query': self.query, **order})}"
-        return batch.fetched(self.name, self.url or url, http, memory, feed.read, listing)
+        return batch.fetched(self.name, self.url or url, http, memory, feed.read, listing, internal=self.internal)
 
 
 SOURCE = ArxivApiSource

@@ -28,11 +28,15 @@ def fetched(
     read: Callable[[Answer], tuple[list[Any], list[str]]],
     listing: Callable[[Any, str, str], Listing],
     accept: str = FEEDS,
+    *,
+    internal: bool = False,
 ) -> Batch:
     """The whole of `Source.fetch`: *read* gives the entries and what is wrong with the document, *listing* makes one of
-    an entry, the source's name and the document's address. A SourceError leaves with the name of the source."""
+    an entry, the source's name and the document's address. *accept* and *internal* are `Http.get`'s.
+
+    A SourceError leaves with the name of the source."""
     try:
-        answer = http.get(url, memory, accept)
+        answer = http.get(url, memory, accept, internal=internal)
         if answer.unchanged:
             return Batch((), memory)
         entries, trouble = read(answer)

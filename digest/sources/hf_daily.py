@@ -18,9 +18,11 @@ class HfDailySource:
 
     name: str
     url: str = "https://huggingface.co/api/daily_papers"
+    internal: bool = False
 
     def fetch(self, http: Http, memory: Memory) -> Batch:
-        return batch.fetched(self.name, self.url, http, memory, read, listing, accept="application/json")
+        accept = "application/json"
+        return batch.fetched(self.name, self.url, http, memory, read, listing, accept, internal=self.internal)
 
 
 SOURCE = HfDailySource

@@ -17,6 +17,7 @@ import httpx2
 from digest import clock
 from digest.errors import SourceError
 from digest.model import Memory
+from digest.sources import reach
 
 FEEDS = "application/atom+xml, application/rss+xml, application/rdf+xml, application/xml;q=0.9, */*;q=0.5"
 DELAYS = {"arxiv.org": 3.0}  # https://info.arxiv.org/help/api/tou.html: one request every three seconds
@@ -79,8 +80,11 @@ class Http:
         pool = httpx2.Limits(max_connections=None, max_keepalive_connections=0)
         self._transport = httpx2.HTTPTransport(trust_env=False, limits=pool)
 
-    def get(self, url: str, memory: Memory | None = None, accept: str = FEEDS) -> Answer:
-        """The document at *url*, or that it is unchanged since *memory*. Raises SourceError with the way out."""
+    def get(self, url: str, memory: Memory | None = None, accept: str = FEEDS, *, internal: bool = False) -> Answer:
+        """The document at *url*, or that it is unchanged since *memory*. Raises SourceError with the way out.
+
+        With *internal* the host and port of *url* may lie outside the public internet; where it redirects to may not.
+        """
         if url.startswith("file:"):
             return self._file(url)
         known = {"If-None-Match": memory and memory.etag, "If-Modified-Since": memory and memory.modified}
@@ -89,7 +93,7 @@ class Http:
         attempt = 1
         while True:
             try:
-                return self._followed(url, headers)
+                return self._followed(url, headers, internal)
             except _Later as later:
                 seconds = 2.0**attempt if later.seconds is None else later.seconds
                 if attempt == self._limits.attempts or seconds > self._limits.patience:
@@ -108,22 +112,23 @@ class Http:
             reason = getattr(error, "strerror", None) or error
             raise SourceError(f"cannot read {path}: {reason}; check the path in {url}") from error
 
-    def _followed(self, url: str, headers: dict[str, str]) -> Answer:
+    def _followed(self, url: str, headers: dict[str, str], internal: bool) -> Answer:
         asked = url
         for _ in range(self._limits.redirects + 1):
-            answer = self._asked(url, headers)
+            answer = self._asked(url, headers, home=asked if internal else "")
             if isinstance(answer, Answer):
                 return answer
             url = answer
         raise SourceError(f"{asked} redirects more than {self._limits.redirects} times; look for its new address")
 
-    def _asked(self, url: str, headers: dict[str, str]) -> Answer | str:
-        """One request: the answer, or where it redirects to."""
+    def _asked(self, url: str, headers: dict[str, str], home: str) -> Answer | str:
+        """One request: the answer, or where it redirects to. The host of *home* need not be on the public internet."""
         self._turn(_host(url))
+        anywhere = urlsplit(url).netloc == urlsplit(home).netloc
         connect, total = self._limits.connect, self._limits.total
         timeout = {"connect": connect, "pool": connect, "read": total, "write": total}
         try:
-            with _deadline(total) as trace:
+            with _deadline(total, anywhere) as trace:
                 extensions = {"timeout": timeout, "trace": trace}
                 request = httpx2.Request("GET", url, headers=headers, extensions=extensions)
                 with closing(self._transport.handle_request(request)) as response:
@@ -171,10 +176,11 @@ class Http:
 
 
 @contextmanager
-def _deadline(seconds: float) -> Iterator[Callable[[str, Mapping[str, Any]], None]]:
+def _deadline(seconds: float, anywhere: bool) -> Iterator[Callable[[str, Mapping[str, Any]], None]]:
     """Cuts the connection when the time is up: a server that drips never meets a timeout for reading.
 
-    What it yields sees each new socket before anything is sent: the place to look at the address it is connected to.
+    What it yields sees each new socket before anything is sent, and unless it may lead *anywhere* refuses those that
+    lead out of the public internet.
     """
     sockets: list[socket.socket] = []
     over = threading.Event()
@@ -186,6 +192,10 @@ def _deadline(seconds: float) -> Iterator[Callable[[str, Mapping[str, Any]], Non
                 connection.shutdown(socket.SHUT_RDWR)  # wakes the thread that reads; close() would not
 
     def trace(event: str, info: Mapping[str, Any]) -> None:
+        if event == "connection.connect_tcp.started" and not anywhere:
+            reach.look_up(info["host"], info["port"])
+        if event == "connection.connect_tcp.complete" and not anywhere:
+            reach.connected(info["return_value"].get_extra_info("socket"))
         if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
             sockets.append(info["return_value"].get_extra_info("socket"))
             if over.is_set():

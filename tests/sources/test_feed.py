@@ -220,6 +220,12 @@ def test_ten_thousand_nested_elements_are_no_trouble() -> None:
     assert len(batch(rss(item("a") + deep, item("b") + "<a>" * 10_000)).listings) == 2
 
 
+@pytest.mark.parametrize("bomb", ["<a>" * 1_200_000, "<a>" * 500_000 + "</a>" * 500_000, "&<a/>" * 900_000])
+def test_a_million_elements_are_refused(bomb: str) -> None:
+    with pytest.raises(SourceError, match="more than 150,000 tags, as no feed does"):
+        batch(rss(item("a") + bomb))
+
+
 def test_hundreds_of_attributes_are_refused() -> None:
     tag = "<x " + " ".join(f'a{n}="1"' for n in range(30_000)) + "/>"
     with pytest.raises(SourceError, match="hundreds of attributes"):
@@ -256,7 +262,7 @@ def test_a_body_is_never_taken_for_the_name_of_a_file(tmp_path) -> None:
 
 def test_the_address_after_redirects_is_the_base() -> None:
     class Moved(Served):
-        def get(self, url, memory=None, accept=""):
+        def get(self, url, memory=None, accept="", *, internal=False):
             return Answer("https://new.example/feeds/rss", self.body, self.content_type)
 
     [paper] = batch(Moved(rss(item("a", link="../papers/1")).body)).listings

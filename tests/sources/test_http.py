@@ -1,6 +1,8 @@
 """Http against a server that does everything servers do wrong."""
 
 import gzip
+import re
+import socket
 import threading
 import time
 import tracemalloc
@@ -16,7 +18,8 @@ import pytest
 
 from digest.errors import SourceError
 from digest.model import Memory
-from digest.sources.http import Http, Limits, _decoded
+from digest.sources.http import FEEDS, Answer, Http, Limits, _decoded
+from digest.sources.reach import public
 
 SMALL = Limits(connect=2.0, total=0.5, size=10_000)
 
@@ -87,9 +90,16 @@ def waits() -> list[float]:
     return []
 
 
+class AtHome(Http):
+    """Asks the servers of these tests, which are not of the public internet."""
+
+    def get(self, url: str, memory: Memory | None = None, accept: str = FEEDS, *, internal: bool = True) -> Answer:
+        return super().get(url, memory, accept, internal=internal)
+
+
 @pytest.fixture
 def http(waits: list[float]) -> Http:
-    return Http("digest-test/1.0", limits=SMALL, wait=waits.append)
+    return AtHome("digest-test/1.0", limits=SMALL, wait=waits.append)
 
 
 def test_a_document_comes_with_what_the_next_request_needs(server: Server, http: Http) -> None:
@@ -142,7 +152,7 @@ def test_a_bomb_of_400_mb_goes_off_in_slices(server: Server) -> None:
     tracemalloc.start()
     try:
         with pytest.raises(SourceError, match=r"larger than 5,242,880 bytes; ask for a smaller feed"):
-            Http("test").get(url)
+            AtHome("test").get(url)
         assert tracemalloc.get_traced_memory()[1] < 20_000_000
     finally:
         tracemalloc.stop()
@@ -205,7 +215,7 @@ def test_a_redirect_loop_ends_after_three(server: Server, http: Http) -> None:
 
 @pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/", "http://[", "gopher:x", "http://a@b/"])
 def test_a_redirect_leads_to_http_only(server: Server, target: str) -> None:
-    http = Http("test", files=True, limits=SMALL)
+    http = AtHome("test", files=True, limits=SMALL)
     with pytest.raises(SourceError, match=r"give an http\(s\) address|is no address"):
         http.get(server.says("/away", status=302, location=target))
 
@@ -276,13 +286,102 @@ def test_a_body_shorter_than_promised_is_no_document(server: Server, http: Http)
 
 
 def test_threads_queue_for_a_host_that_wants_to_be_asked_slowly(server: Server, waits: list[float]) -> None:
-    http = Http(
+    http = AtHome(
         "test", delays={"0.0.1": 3.0}, wait=waits.append
     )  # 127.0.0.1 belongs to 0.0.1 as rss.arxiv.org to arxiv.org
     url = server.says("/feed", b"<rss/>")
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(http.get, [url] * 4))
     assert sorted(waits) == [pytest.approx(3 * n, abs=0.5) for n in (1, 2, 3)]
+
+
+# ---------------------------------------------------------------- what lies outside the public internet
+
+
+@pytest.fixture
+def canary() -> Iterator[socket.socket]:
+    """Listens at home, and fails the test when anybody so much as connects."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening
+        listening.settimeout(0.05)
+        with pytest.raises(TimeoutError):
+            listening.accept()
+
+
+HOMES = [
+    "127.0.0.1",
+    "localhost",
+    "2130706433",
+    "0x7f.1",
+    "0",
+    "[::1]",
+    "[::]",
+    "[::ffff:127.0.0.1]",
+    "[::ffff:7f00:1]",
+    "[64:ff9b::7f00:1]",
+    "[2002:7f00:1::]",
+]
+
+
+@pytest.mark.parametrize("host", HOMES)
+def test_a_feed_at_home_is_refused_unless_its_source_opts_in(host: str, canary: socket.socket) -> None:
+    with pytest.raises(SourceError, match=r"is no address of the public internet; .* add `internal: true`"):
+        Http("test", limits=SMALL).get(f"http://{host}:{canary.getsockname()[1]}/")
+
+
+@pytest.mark.parametrize("host", ["169.254.169.254", *HOMES])
+def test_a_redirect_leads_home_for_nobody(server: Server, http: Http, host: str, canary: socket.socket) -> None:
+    url = server.says("/away", status=302, location=f"http://{host}:{canary.getsockname()[1]}/latest/meta-data/")
+    with pytest.raises(SourceError, match=f"^{re.escape(host.strip('[]'))}.* is no address of the public internet"):
+        http.get(url)
+
+
+def test_a_name_that_is_bound_anew_while_it_is_asked_for_gets_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as canary:
+        answers = ["93.184.215.14", "127.0.0.1"]
+
+        def rebound(host: str, port: int, *_: object, **__: object) -> list[object]:
+            assert host == "feeds.example"
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (answers.pop(0), port))]
+
+        monkeypatch.setattr(socket, "getaddrinfo", rebound)
+        with pytest.raises(SourceError, match=r"127\.0\.0\.1 is no address of the public internet"):
+            Http("test", limits=SMALL).get(f"http://feeds.example:{canary.getsockname()[1]}/")
+        assert answers == []
+        connection, _ = canary.accept()
+        with connection:
+            assert connection.recv(1) == b""
+
+
+@pytest.mark.parametrize(
+    ("address", "answer"),
+    [
+        ("93.184.215.14", True),
+        ("2606:4700::6810:84e5", True),
+        ("::ffff:93.184.215.14", True),
+        ("64:ff9b::5db8:d70e", True),  # an IPv4 host, as a network without IPv4 sees it
+        ("64:ff9b::a00:1", False),
+        ("64:ff9b:1::a00:1", False),
+        ("10.0.0.1", False),
+        ("172.16.0.1", False),
+        ("192.168.1.1", False),
+        ("100.64.0.1", False),
+        ("169.254.169.254", False),
+        ("224.0.0.1", False),
+        ("255.255.255.255", False),
+        ("0.0.0.0", False),
+        ("::127.0.0.1", False),
+        ("fe80::1%eth0", False),
+        ("fc00::1", False),
+        ("fec0::1", False),
+        ("ff02::1", False),
+        ("2002:a00:1::1", False),
+        ("2001:0:a00:1::1", False),
+        ("a name", False),
+    ],
+)
+def test_public_is_what_everybody_can_reach(address: str, answer: bool) -> None:
+    assert public(address) is answer
 
 
 # ---------------------------------------------------------------- files
