@@ -38,6 +38,17 @@ class TemplateError(DigestError):
         self.line = line
 
 
+class InputError(DigestError):
+    """A file that a command was given cannot be read: *file* (and *line*, from 1, where known) and what is wrong."""
+
+    exit_code = 2
+
+    def __init__(self, message: str, *, file: str, line: int | None = None) -> None:
+        super().__init__(f"{file}:{line}: {message}" if line else f"{file}: {message}")
+        self.file = file
+        self.line = line
+
+
 class CatalogError(DigestError):
     """The database cannot be opened, is locked, full, or of another version."""
 

@@ -1,0 +1,279 @@
+"""How good the ranking is, beside the usual methods: replayed on files, the same numbers every time."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
+from pathlib import Path
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digest.errors import InputError, NotFound
+from digest.model import Signal
+from digest.ranking import baselines
+from digest.ranking.baselines import Method, Question
+from digest.ranking.metrics import MEASURES, interval, measured, precision, spearman
+from digest.ranking.text import Rows, Texts
+from digest.ranking.trend import trends
+from digest.services.records import Judged, Paper, Row, papers, rows, topics
+
+RESAMPLES = 2_000
+OURS = "digest"
+
+
+def ours(papers: baselines.Texts, questions: Sequence[Question]) -> Rows:
+    """As an edition ranks its candidates for a topic."""
+    known = Texts(papers)
+    return known.fit([known.query([(question.tag, 2), (question.description, 1)]) for question in questions])
+
+
+METHODS: Mapping[str, Method] = {
+    OURS: ours,
+    "keyword": baselines.keyword,
+    "bm25": baselines.bm25,
+    "tfidf": baselines.tfidf,
+    "svm": baselines.svm,
+}
+EXTRA = "svm"  # needs votes, and scikit-learn
+
+
+# ---------------------------------------------------------------- relevance
+
+
+@dataclass(frozen=True)
+class Scores:
+    """A method's means over the topics, with the ends of their 95 % intervals."""
+
+    means: Mapping[str, float]
+    intervals: Mapping[str, tuple[float, float]]
+    ahead: tuple[float, float, float] | None
+    """our nDCG@10 over this method's, and the interval of that, topic by topic; None for ours"""
+
+
+@dataclass(frozen=True)
+class Relevance:
+    methods: Mapping[str, Scores]
+    topics: int
+    papers: int
+    left_out: tuple[str, ...]
+    """what was not evaluated, and why"""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One topic: the places of the papers it had votes for, of those left out, and of those to be found."""
+
+    question: Question
+    hidden: NDArray[np.intp]
+    wanted: NDArray[np.intp]
+
+
+def chosen(methods: Sequence[str], votes: int) -> tuple[list[str], list[str]]:
+    """Methods to run, all that can when none are named, and what to say of the others. Raises NotFound."""
+    if unknown := [name for name in methods if name not in METHODS]:
+        raise NotFound(f"there is no method {unknown[0]!r}; choose from {', '.join(METHODS)}")
+    missing = "" if find_spec("sklearn") else "svm needs scikit-learn: pip install 'digest[evaluate]'"
+    if EXTRA in methods and (votes == 0 or missing):
+        raise NotFound(missing or "svm learns from votes alone: give it some with --votes")
+    names = list(dict.fromkeys(methods)) or [name for name in METHODS if name != EXTRA or (votes and not missing)]
+    return names, [missing] if votes and missing and not methods else []
+
+
+def relevance(
+    paper_files: Sequence[Path],
+    topic_file: Path,
+    methods: Sequence[str] = (),
+    votes: int = 0,
+    seed: int = 0,
+    step: Callable[[], object] = lambda: None,
+) -> Relevance:
+    """Each method's ranking of all papers for each topic, judged by the half of its relevant papers that it had no
+    votes for; the other half is left out of every ranking, so that numbers with more votes compare.
+
+    Calls *step* after each method. Raises InputError, NotFound for a method.
+    """
+    names, notes = chosen(methods, votes)
+    known = papers(paper_files)
+    places = {paper.id: place for place, paper in enumerate(known)}
+    judged = topics(topic_file)
+    usable = [topic for topic in judged if sum(paper in places for paper in topic.relevant) > 1]
+    if not usable:
+        raise InputError("no topic has two relevant papers among those given; see --papers", file=str(topic_file))
+    notes += [f"{t.where}: {t.tag!r} has fewer than two relevant papers here" for t in judged if t not in usable]
+    tasks = [task(topic, places, votes, seed) for topic in usable]
+    values = {}
+    for name in names:
+        values[name] = judge(METHODS[name], known, tasks, seed)
+        step()
+    return Relevance(_compared(values, seed), len(tasks), len(known), tuple(notes))
+
+
+def task(topic: Judged, places: Mapping[str, int], votes: int, seed: int) -> Task:
+    """The topic's relevant papers in two halves, by the seed and its tag alone; more votes go on where fewer ended."""
+    relevant = sorted(paper for paper in topic.relevant if paper in places)
+    mixed = np.random.default_rng([seed, crc32(topic.tag.encode())]).permutation(len(relevant))
+    at = np.array([places[relevant[index]] for index in mixed], dtype=np.intp)
+    first, second = at[: len(at) // 2], at[len(at) // 2 :]
+    return Task(Question(topic.tag, topic.description, tuple(first[:votes].tolist())), first, second)
+
+
+def judge(method: Method, known: Sequence[Paper], tasks: Sequence[Task], seed: int) -> NDArray[np.float64]:
+    """topics × MEASURES"""
+    scores = method([(paper.title, paper.abstract) for paper in known], [task.question for task in tasks])
+    lots = np.random.default_rng(seed).permutation(len(known))
+    return np.array([_measured(row, task, lots) for row, task in zip(scores, tasks, strict=True)])
+
+
+def _measured(scores: Rows, task: Task, lots: NDArray[np.intp]) -> list[float]:
+    ranking = ranked(scores, task.hidden, lots)
+    wanted = np.zeros(len(scores), dtype=bool)
+    wanted[task.wanted] = True
+    return list(measured(wanted[ranking], len(task.wanted)).values())
+
+
+def ranked(scores: Rows, hidden: NDArray[np.intp], lots: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Places, best first, without the hidden; equals by lot, since their order in the file may say what they are."""
+    order = np.lexsort((lots, -scores))
+    return order[~np.isin(order, hidden)]
+
+
+def _compared(values: Mapping[str, NDArray[np.float64]], seed: int) -> dict[str, Scores]:
+    size = len(next(iter(values.values())))
+    draws = np.random.default_rng(seed).integers(0, size, (RESAMPLES, size))
+    return {name: _scores(rows, values.get(OURS), draws) for name, rows in values.items()}
+
+
+def _scores(rows: NDArray[np.float64], ours: NDArray[np.float64] | None, draws: NDArray[np.intp]) -> Scores:
+    columns = dict(zip(MEASURES, rows.T, strict=True))
+    ahead = None
+    if ours is not None and ours is not rows and rows[:, 0].any():
+        ratios = ours[:, 0][draws].sum(axis=1) / np.maximum(rows[:, 0][draws].sum(axis=1), 1e-9)
+        low, high = np.percentile(ratios, (2.5, 97.5))
+        ahead = float(ours[:, 0].sum() / rows[:, 0].sum()), float(low), float(high)
+    means = {measure: float(column.mean()) for measure, column in columns.items()}
+    return Scores(means, {measure: interval(column, draws) for measure, column in columns.items()}, ahead)
+
+
+# ---------------------------------------------------------------- trend
+
+PEERS = timedelta(days=7)  # how long before a day papers are compared with its own
+TOP = 5
+
+
+@dataclass(frozen=True)
+class Day:
+    """One day's papers ranked by each method at the early look, against what became of them."""
+
+    day: str
+    papers: int
+    methods: Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class TrendReport:
+    days: tuple[Day, ...]
+    methods: Mapping[str, Mapping[str, float]]
+    """means over the days"""
+
+
+@dataclass(frozen=True)
+class _Look:
+    """A paper at its early look."""
+
+    id: str
+    day: str
+    since: datetime
+    at: datetime
+    counts: tuple[tuple[str, float, datetime], ...]
+    upvotes: float
+
+
+def trend(paper_file: Path, outcome_file: Path, step: Callable[[], object] = lambda: None) -> TrendReport:
+    """Our trend at the early look, day by day, against late upvotes, beside the early upvotes alone.
+
+    Raises InputError, also when no day has two papers that were seen early and late.
+    """
+    looks = {look.id: look for look in map(_look, rows(paper_file)) if look}
+    late: dict[str, dict[str, float]] = {}
+    for row in rows(outcome_file):
+        name, upvotes = row.text("id"), row.number("late_upvotes")
+        look = looks.get(name) or _early(row)
+        if look and upvotes is not None:
+            looks[name] = look
+            late.setdefault(_date(row, "day"), {})[name] = upvotes
+    days = []
+    for day, outcomes in sorted(late.items()):
+        if len(outcomes) > 1:
+            days.append(_day(day, outcomes, looks))
+            step()
+    if not days:
+        raise InputError("no day has two papers with early and late upvotes", file=str(outcome_file))
+    return TrendReport(tuple(days), _means(days))
+
+
+def _day(day: str, outcomes: Mapping[str, float], looks: Mapping[str, _Look]) -> Day:
+    now = max(looks[name].at for name in outcomes)
+    peers = {name: look for name, look in looks.items() if name in outcomes or now - PEERS < look.at <= now}
+    numbers = {name: number for number, name in enumerate(peers)}
+    signals = [
+        Signal(numbers[name], "hf_daily", kind, count, at)
+        for name, look in peers.items()
+        for kind, count, at in look.counts
+    ]
+    found = trends(signals, {numbers[name]: look.since for name, look in peers.items()}, now)
+    ours = [found[numbers[name]].value if numbers[name] in found else 0.0 for name in outcomes]
+    late = np.array(list(outcomes.values()))
+    ranks = {OURS: np.array(ours), "early upvotes": np.array([looks[name].upvotes for name in outcomes])}
+    return Day(day, len(outcomes), {name: _agreement(scores, late) for name, scores in ranks.items()})
+
+
+def _agreement(scores: NDArray[np.float64], late: NDArray[np.float64]) -> dict[str, float]:
+    return {"spearman": spearman(scores, late), f"precision@{TOP}": precision(scores, late, TOP)}
+
+
+def _means(days: Iterable[Day]) -> dict[str, dict[str, float]]:
+    days = list(days)
+    return {
+        name: {measure: float(np.mean([day.methods[name][measure] for day in days])) for measure in measures}
+        for name, measures in days[0].methods.items()
+    }
+
+
+def _look(row: Row) -> _Look | None:
+    """None for a paper whose counts nobody read."""
+    at, upvotes = _moment(row, "snapshot_at"), row.number("upvotes")
+    if at is None or upvotes is None:
+        return None
+    kinds = (("upvotes", "upvotes"), ("comments", "num_comments"), ("stars", "github_stars"))
+    counts = tuple((kind, count, at) for kind, field in kinds if (count := row.number(field)) is not None)
+    since = _moment(row, "submitted_at") or _moment(row, "published_at") or at
+    return _Look(row.text("id"), _date(row, "day"), since, at, counts, upvotes)
+
+
+def _early(row: Row) -> _Look | None:
+    """The early count that the outcome itself has, for a paper that the other file lacks."""
+    at, upvotes = _moment(row, "early_at"), row.number("early_upvotes")
+    if at is None or upvotes is None:
+        return None
+    since = _moment(row, "published_at") or at
+    return _Look(row.text("id"), _date(row, "day"), since, at, (("upvotes", upvotes, at),), upvotes)
+
+
+def _date(row: Row, field: str) -> str:
+    moment = _moment(row, field)
+    if moment is None:
+        raise row.error(f'"{field}" is missing; write it like 2026-01-16')
+    return moment.date().isoformat()
+
+
+def _moment(row: Row, field: str) -> datetime | None:
+    text = row.text(field, "")
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise row.error(f'"{field}" is no ISO date: {text!r:.40}') from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
