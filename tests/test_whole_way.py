@@ -1,0 +1,127 @@
+"""From a sign-up on the real page to leaving in one click, through the real services and a real outbox."""
+
+import re
+from datetime import timedelta
+from email import message_from_bytes, policy
+
+import pytest
+from factories import NOW, batch, listing
+from starlette.testclient import TestClient
+
+from digest import schedule
+from digest.model import Standing
+from digest.web import create
+
+FORM = {"address": "ada@example.org", "topic": "retrieval", "texts": "", "cadence": "daily", "hour": "7", "zone": "UTC"}
+
+
+@pytest.fixture
+def site(app):
+    with TestClient(create(app), base_url="http://127.0.0.1:8000", follow_redirects=False) as client:
+        yield client
+
+
+def collect(app, title="Dense retrieval for long documents"):
+    paper = listing(title=title, abstract="We rank passages with dense retrieval.", announced=app.clock())
+    app.catalog.papers.take("arxiv", batch(paper), app.clock(), timedelta(days=7))
+
+
+def mails(app):
+    """Everything in the outbox, in the order of delivery."""
+    found = sorted(app.settings.file("outbox").glob("new/*"), key=lambda path: path.stat().st_mtime_ns)
+    return [message_from_bytes(path.read_bytes(), policy=policy.default) for path in found]
+
+
+def links(mail):
+    """Every address of ours in a mail."""
+    bodies = "".join(part.get_content() for part in mail.iter_parts())
+    return sorted(set(re.findall(r"http://127\.0\.0\.1:8000[^\s\"<>]*", bodies + str(mail["List-Unsubscribe"]))))
+
+
+def path(url):
+    return url.removeprefix("http://127.0.0.1:8000")
+
+
+def dump(app):
+    with app.catalog.store.engine.connect() as db:
+        tables = [name for (name,) in db.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {name: list(map(tuple, db.exec_driver_sql(f"SELECT * FROM {name}"))) for name in tables}
+
+
+@pytest.fixture
+def subscribed(app, site):
+    """Ada, who signed up and confirmed and has had her welcome."""
+    collect(app)
+    assert site.post("/", data=FORM).status_code == 200
+    schedule.tick(app)
+    (asked,) = mails(app)
+    confirm = next(url for url in links(asked) if "/confirm/" in url)
+    assert site.get(path(confirm)).status_code == 200
+    assert app.catalog.subscribers.all() == [], "looking does not confirm"
+    assert site.post(path(confirm)).status_code == 200
+    schedule.tick(app)
+    return mails(app)[-1]
+
+
+def ada(app):
+    return app.catalog.subscribers.by_address("ada@example.org")
+
+
+def test_a_sign_up_confirmed_by_mail_brings_a_welcome_with_papers_and_reasons(subscribed, app):
+    assert ada(app).standing is Standing.ACTIVE
+    text = subscribed.get_body(("plain",)).get_content()
+    assert "Dense retrieval" in text
+    assert "Retrieval" in text
+
+
+def test_looking_at_every_link_of_a_mail_twice_changes_nothing(subscribed, app, site):
+    before = dump(app)
+    for url in links(subscribed) * 2:
+        assert site.get(path(url)).status_code == 200, url
+        assert site.head(path(url)).status_code in (200, 405), url
+    assert dump(app) == before
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"data": {"List-Unsubscribe": "One-Click"}},
+        {"files": {"List-Unsubscribe": (None, "One-Click")}},
+        {},
+    ],
+    ids=["urlencoded", "multipart", "empty"],
+)
+def test_one_click_ends_the_subscription_and_the_next_edition_leaves_the_reader_out(subscribed, app, site, clock, body):
+    answer = site.post(path(subscribed["List-Unsubscribe"].strip("<>")), **body)
+    assert (answer.status_code, answer.headers.get("set-cookie"), answer.headers.get("location")) == (200, None, None)
+    assert ada(app).standing is Standing.LEFT
+    before = len(mails(app))
+    clock.forward(days=1)
+    collect(app, "Another one about retrieval")
+    schedule.tick(app)
+    assert len(mails(app)) == before
+
+
+def test_every_day_brings_new_papers_once(subscribed, app, clock):
+    for day in range(1, 4):
+        clock.now = NOW + timedelta(days=day)
+        collect(app, f"Retrieval, part {day}")
+        schedule.tick(app)
+        schedule.tick(app)
+    turns = [mail.get_body(("plain",)).get_content().count("Retrieval, part") for mail in mails(app)[2:]]
+    assert turns == [1, 1, 1]
+
+
+def test_the_preferences_page_changes_what_comes_next(subscribed, app, site):
+    page = path(next(url for url in links(subscribed) if "/preferences/" in url))
+    assert "a…a@example.org" in site.get(page).text
+    answer = site.post(page, data=FORM | {"topic": "robots", "cadence": "weekly", "day": "3", "count": "5"})
+    assert answer.status_code == 200
+    assert (ada(app).schedule.days, ada(app).count, list(ada(app).interest.topics)) == ((3,), 5, [2])
+
+
+def test_two_hundred_sign_ups_for_one_address_get_the_same_answer_and_one_mail(app, site):
+    answers = {site.post("/", data=FORM).content for _ in range(200)}
+    schedule.tick(app)
+    assert len(answers) == 1
+    assert len(mails(app)) == 1
