@@ -307,7 +307,6 @@ class Skipped(StrEnum):
 
     NOTHING_NEW = "nothing-new"
     TOO_LATE = "too-late"
-    NO_EDITION = "no-edition"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ What moves a row: `add` (composed: pending or skipped), `claim` (sending), `fold
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Select, bindparam, func, select, update
@@ -66,20 +66,21 @@ class Deliveries:
         if not composed:
             return 0
         s = t.subscribers
-        moved = [{"who": c.digest.subscriber, "label": c.following.label, "at": c.following.due} for c in composed]
-        moving = (
-            update(s).where(s.c.id == bindparam("who")).values(next_turn=bindparam("label"), next_due=bindparam("at"))
-        )
+        moved = [
+            {"who": c.digest.subscriber, "had": c.digest.turn, "label": c.following.label, "at": c.following.due}
+            for c in composed
+        ]
+        still = (s.c.id == bindparam("who")) & (s.c.next_turn == bindparam("had"))  # a new schedule set meanwhile stays
+        moving = update(s).where(still).values(next_turn=bindparam("label"), next_due=bindparam("at"))
         with self._store.write() as db:
-            before = db.scalar(select(func.count()).select_from(t.digests)) or 0
-            db.execute(self._store.ignoring(t.digests), [_row(c) for c in composed])
+            new = db.execute(self._store.ignoring(t.digests), [_row(c) for c in composed]).rowcount
             db.execute(moving, moved)
-            return (db.scalar(select(func.count()).select_from(t.digests)) or 0) - before
+        return new
 
     def claim(self, limit: int, worker: str, now: datetime) -> list[Delivery]:
         """Up to *limit* pending rows, now `sending` and ours; committed before this returns."""
         d = t.digests
-        open_ = (d.c.state == State.PENDING) & (d.c.not_before <= now)
+        open_ = t.OPEN & (d.c.state == State.PENDING) & (d.c.not_before <= now) & (d.c.deadline > now)
         wanted = select(d.c.id).where(open_).order_by(d.c.not_before, d.c.id).limit(limit)
         with self._store.write() as db:
             ids = list(db.scalars(wanted))
@@ -115,12 +116,12 @@ class Deliveries:
 
     def sending(self) -> list[Delivery]:
         """Rows that somebody claimed and has not told the end of; leftovers, for whoever holds the lock."""
-        return self._where(t.digests.c.state == State.SENDING)
+        return self._where(t.OPEN, t.digests.c.state == State.SENDING)
 
     def resend_uncertain(self, now: datetime) -> int:
         """Policy `resend`: each uncertain row goes out once more, the same bytes; how many."""
         d = t.digests
-        doubtful = (d.c.state == State.UNCERTAIN) & ~d.c.resent & (d.c.deadline > now)
+        doubtful = t.OPEN & (d.c.state == State.UNCERTAIN) & ~d.c.resent & (d.c.deadline > now)
         with self._store.write() as db:
             values = {"state": State.PENDING, "resent": True, "not_before": now}
             return db.execute(update(d).where(doubtful).values(values)).rowcount
@@ -128,7 +129,7 @@ class Deliveries:
     def expire(self, now: datetime) -> int:
         """Pending rows past their deadline; how many."""
         d = t.digests
-        over = (d.c.state == State.PENDING) & (d.c.deadline <= now)
+        over = t.OPEN & (d.c.state == State.PENDING) & (d.c.deadline <= now)
         with self._store.write() as db:
             values = {
                 "state": State.EXPIRED,
@@ -163,21 +164,20 @@ class Deliveries:
         ]
         return self._where(*conditions)
 
-    def counts(self, day: date | None = None) -> dict[State, int]:
-        """Rows by state, of all turns or of one edition's date."""
-        d = t.digests
-        wanted = select(d.c.state, func.count()).group_by(d.c.state)
-        if day:
-            wanted = wanted.join(t.editions, t.editions.c.id == d.c.edition_id).where(t.editions.c.date == day)
-        with self._store.read() as db:
-            found = {State(state): number for state, number in db.execute(wanted)}
-        return {state: found.get(state, 0) for state in State}
+    def counts(self) -> dict[State, int]:
+        """Rows by state; reads the whole ledger."""
+        return self._counts()
 
-    def next_attempt(self) -> datetime | None:
+    def unfinished(self) -> dict[State, int]:
+        """Of `counts` only pending, sending and uncertain, which is quick however long the ledger."""
+        return self._counts(t.OPEN)
+
+    def _counts(self, *conditions: Any) -> dict[State, int]:
         d = t.digests
         with self._store.read() as db:
-            found: datetime | None = db.scalar(select(func.min(d.c.not_before)).where(d.c.state == State.PENDING))
-            return found
+            rows = db.execute(select(d.c.state, func.count()).where(*conditions).group_by(d.c.state))
+            found = {State(state): number for state, number in rows}
+        return {state: found.get(state, 0) for state in State}
 
     # ---- the pause switch
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import insert, select
 
 from digest.catalog import tables as t
 from digest.catalog.store import Store
@@ -37,12 +37,6 @@ class Editions:
         """Newest first."""
         with self._store.read() as db:
             return list(db.scalars(select(t.editions.c.date).order_by(t.editions.c.date.desc())))
-
-    def newest(self, until: date) -> Edition | None:
-        """The last edition opened for *until* or a day before."""
-        with self._store.read() as db:
-            day = db.scalar(select(func.max(t.editions.c.date)).where(t.editions.c.date <= until))
-        return self.of(day) if day else None
 
     def of(self, day: date) -> Edition | None:
         with self._store.read() as db:

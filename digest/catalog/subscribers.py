@@ -24,22 +24,29 @@ class Subscribers:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def put(self, subscriber: Subscriber, next_turn: Turn | None) -> Subscriber:
-        """Insert (id 0) or replace; returns it with its id. *next_turn* None keeps the one that is set."""
+    def put(self, subscriber: Subscriber, next_turn: Turn | None, *, again: bool = False) -> Subscriber:
+        """Insert (id 0) or replace; returns it as it stands then. *next_turn* None keeps the one that is set.
+
+        Whoever left or was erased since *subscriber* was read stays so; with *again* who had left comes back.
+        """
         row = _row(subscriber)
         if next_turn:
             row |= {"next_turn": next_turn.label, "next_due": next_turn.due}
         s = t.subscribers
         with self._store.write() as db:
             if subscriber.id:
-                db.execute(update(s).where(s.c.id == subscriber.id).values(row))
+                here = (s.c.id == subscriber.id) & s.c.address.is_not(None)
+                if not again and subscriber.standing is not Standing.LEFT:
+                    here &= s.c.standing != Standing.LEFT
+                changed = db.execute(update(s).where(here).values(row)).rowcount > 0
                 number = subscriber.id
             else:
-                db.execute(self._store.ignoring(s), row)  # two confirmations at once make one subscriber
+                changed = db.execute(self._store.ignoring(s), row).rowcount > 0  # two confirmations make one subscriber
                 number = db.scalar(select(s.c.id).where(s.c.address == subscriber.address)) or 0
-            db.execute(delete(t.interests).where(t.interests.c.subscriber_id == number))
-            if wants := _interest_rows(number, subscriber.interest):
-                db.execute(insert(t.interests), wants)
+            if changed:
+                db.execute(delete(t.interests).where(t.interests.c.subscriber_id == number))
+                if wants := _interest_rows(number, subscriber.interest):
+                    db.execute(insert(t.interests), wants)
         return self.get(number)
 
     def get(self, number: int) -> Subscriber:
@@ -73,7 +80,7 @@ class Subscribers:
     def due_chunks(self, now: datetime, size: int) -> list[tuple[int, int]]:
         """Ranges of subscriber ids (first, last) that hold at most *size* due subscribers each."""
         with self._store.read() as db:
-            ids = list(db.scalars(select(t.subscribers.c.id).where(_due(now)).order_by(t.subscribers.c.id)))
+            ids = sorted(db.scalars(select(t.subscribers.c.id).where(_due(now))))  # sorted here: the index knows who
         return [(ids[i], ids[min(i + size, len(ids)) - 1]) for i in range(0, len(ids), size)]
 
     def due(self, now: datetime, first: int, last: int) -> list[Due]:
@@ -91,6 +98,14 @@ class Subscribers:
         with self._store.read() as db:
             row = db.execute(select(s.c.next_turn, s.c.next_due).where(s.c.id == number)).first()
         return Turn(row.next_turn, row.next_due) if row and row.next_due else None
+
+    def overdue(self, before: datetime) -> int:
+        """How many that should get mail have no next turn, or one that was due *before* and has no row."""
+        s = t.subscribers
+        forgotten = s.c.next_due.is_(None) | (s.c.next_due < before)
+        with self._store.read() as db:
+            wanted = select(func.count()).select_from(s).where((s.c.standing == Standing.ACTIVE) & forgotten)
+            return db.scalar(wanted) or 0
 
     def next_due(self) -> datetime | None:
         s = t.subscribers

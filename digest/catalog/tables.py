@@ -239,6 +239,9 @@ stationery = Table(
     Column("content", Text, nullable=False),
 )
 
+OPEN = text("state IN ('pending', 'sending', 'uncertain')")
+"""what is still to be done; said in a query in these words, it is found by the index"""
+
 digests = Table(
     "digests",
     metadata,
@@ -266,8 +269,8 @@ digests = Table(
         "ix_digests_open",
         "state",
         "not_before",
-        sqlite_where=text("state IN ('pending', 'sending', 'uncertain')"),
-        postgresql_where=text("state IN ('pending', 'sending', 'uncertain')"),
+        sqlite_where=OPEN,
+        postgresql_where=OPEN,
     ),
     Index("ix_digests_edition_id", "edition_id"),
 )

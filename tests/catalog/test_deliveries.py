@@ -1,7 +1,9 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from factories import NOW, candidate, digest, pick, subscriber
+from sqlalchemy import event
 
 from digest.catalog.deliveries import Composed, Settled
 from digest.errors import Busy
@@ -133,3 +135,49 @@ def test_pausing_keeps_the_first_reason(catalog):
 def test_only_active_subscribers_are_deliverable(catalog, readers):
     catalog.subscribers.stand(readers[0].id, Standing.LEFT)
     assert catalog.subscribers.deliverable([r.id for r in readers]).keys() == {r.id for r in readers[1:]}
+
+
+def test_who_left_while_their_preferences_were_being_saved_stays_away(catalog, readers):
+    catalog.subscribers.stand(readers[0].id, Standing.LEFT)
+    assert catalog.subscribers.put(replace(readers[0], count=3), TOMORROW).standing is Standing.LEFT
+    assert catalog.subscribers.put(readers[0], TOMORROW, again=True).standing is Standing.ACTIVE
+
+
+def test_an_erased_address_does_not_come_back_with_a_late_change(catalog, readers):
+    catalog.subscribers.erase(readers[0].id)
+    assert catalog.subscribers.put(readers[0], TOMORROW, again=True).address == ""
+
+
+def test_a_schedule_changed_while_its_digest_was_composed_is_kept(catalog, readers):
+    next_week = Turn("2026-W04", NOW + timedelta(days=7))
+    catalog.subscribers.put(readers[0], next_week)
+    compose(catalog, readers[:1])
+    assert catalog.subscribers.turn(readers[0].id) == next_week
+
+
+def test_what_is_past_its_deadline_is_not_claimed_even_within_a_long_run(catalog, readers):
+    compose(catalog, readers[:1], deadline=NOW + timedelta(hours=1))
+    assert catalog.deliveries.claim(1, "a", NOW + timedelta(hours=1)) == []
+
+
+def test_work_is_found_by_an_index_however_long_the_ledger_and_the_list_of_readers(catalog):
+    plans = []
+
+    @event.listens_for(catalog.store.engine, "before_cursor_execute")
+    def explain(connection, cursor, statement, parameters, context, executemany):
+        if statement.startswith(("SELECT", "UPDATE")):
+            plan = connection.connection.cursor().execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            plans.extend(row[3] for row in plan.fetchall())
+
+    deliveries = catalog.deliveries
+    deliveries.claim(1, "a", NOW), deliveries.sending(), deliveries.resend_uncertain(NOW), deliveries.expire(NOW)
+    deliveries.unfinished(), catalog.subscribers.due_chunks(NOW, 1)
+    assert len(plans) >= 6
+    assert [plan for plan in plans if plan.startswith("SCAN") and "INDEX" not in plan] == []
+
+
+def test_who_should_get_mail_and_has_no_row_for_a_turn_long_past_is_counted(catalog, readers):
+    assert catalog.subscribers.overdue(NOW) == 0
+    assert catalog.subscribers.overdue(NOW + timedelta(hours=1)) == 5
+    compose(catalog, readers)
+    assert catalog.subscribers.overdue(NOW + timedelta(hours=1)) == 0
