@@ -287,9 +287,12 @@ def deliver() -> None:
 
 def _deliver() -> int:
     """Returns how many were sent."""
+    import signal
+
     from digest.model import State
 
     app = session.app
+    signal.signal(signal.SIGTERM, lambda *_: app.deliver.stop())  # the messages in flight are finished first
     with progress("delivering", app.catalog.deliveries.counts()[State.PENDING]) as step:
         report = app.deliver.deliver(step)
     if found := {what: number for what, number in report.recovered.items() if number}:
@@ -426,6 +429,25 @@ def _health() -> int:
     for problem in problems:
         typer.echo(problem, err=True)
     return 1 if problems else 0
+
+
+@cli.command()
+def lint(json: Json = False) -> None:
+    """Check the mail templates, ours and yours: exit code 4 when one has an error, notes are for information."""
+    from dataclasses import asdict
+
+    from digest.rendering.review import review
+
+    app = session.app
+    findings = review(app.templates, app.publication)
+    if json:
+        say_json([asdict(finding) for finding in findings])
+    for found in () if json else findings:
+        say(f"{found.file}{f':{found.line}' if found.line else ''}: {found.severity}: {found.message} [{found.rule}]")
+    errors = sum(found.severity == "error" for found in findings)
+    typer.echo(f"{errors} errors, {len(findings) - errors} notes", err=True)
+    if errors:
+        raise typer.Exit(4)
 
 
 @cli.command()

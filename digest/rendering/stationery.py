@@ -1,6 +1,7 @@
 """A layout compiled: printed on by `press`, stored by its hash, so that any mail can be rebuilt later."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -25,6 +26,11 @@ class Stationery:
     def hash(self) -> str:
         """What a digest row remembers of its stationery."""
         return sha256(self.dumps().encode()).hexdigest()[:16]
+
+    @property
+    def digests(self) -> bool:
+        """Does it print digests? Else letters, such as the one that asks for confirmation."""
+        return re.search(r"\{\{\s*why\b", self.html) is not None
 
     def dumps(self) -> str:
         """Canonical JSON."""

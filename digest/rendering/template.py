@@ -103,7 +103,7 @@ def _names(source: Source, *parts: str) -> frozenset[str]:
     """What a mail must fill in. Raises TemplateError for what nobody fills in, and for what a digest must print."""
     used = [meta.find_undeclared_variables(environment(markup=True).parse(part)) - _IN_BLOCKS for part in parts]
     names = frozenset[str]().union(*used)
-    if _CARD not in parts[1]:
+    if _CARD not in parts[1] and not any(name in VALUES and not name.endswith("_url") for name in names):
         known, unknown = "publication and …_url", frozenset(name for name in names if not name.endswith("_url"))
     else:
         known, unknown = ", ".join(sorted(VALUES | _IN_BLOCKS)), names - VALUES
@@ -199,7 +199,8 @@ def _prove(
                 raise TemplateError("MJML does not keep what Jinja prints", file=source.body)
             for sheet, part in ((after, "body.mjml"), (lines, "body.txt")):
                 whole = sheet.whole(values, sections)
-                if _CARD in html and _by_filling(sheet, values, sections) != whole:
+                filled = _by_filling(sheet, values, sections if _CARD in html else [])
+                if VALUES & names and filled != whole:
                     wrong = "values can only be printed as they are, or asked whether they are empty"
                     raise TemplateError(wrong, file=f"email/{source.layout}/{part}")
     except jinja2.TemplateError as error:

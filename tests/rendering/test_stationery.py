@@ -157,7 +157,7 @@ def body(inner: str) -> str:
         ("body.mjml", body("<mj-text>\n{{ a_url + }}</mj-text>"), 5, "unexpected"),
         ("body.mjml", body("<mj-text>[[ nothing ]]</mj-text>"), 4, "'nothing' is undefined"),
         ("body.mjml", body("<mj-text>[% if %]</mj-text>"), 4, "Expected an expression"),
-        ("body.mjml", body('<mj-image width="{{ w_url }}px" src="x" />'), 4, "{{ w_url }} was lost"),
+        ("body.mjml", body('<mj-image width="{{ w_url }}px" src="x" alt="" />'), 4, "{{ w_url }} was lost"),
         ("body.mjml", '[% extends "_base/farme.mjml" %]', 1, "there is no _base/farme.mjml in"),
         ("body.txt", "{{ a_url }", 1, "unexpected '}'"),
         ("body.txt", "one\n{{ publication.nmae }}", 2, "has no attribute 'nmae'"),

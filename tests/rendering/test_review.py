@@ -1,0 +1,143 @@
+"""`digest lint`: our templates are clean, and each kind of mistake is found where it stands."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import CONFIG
+from typer.testing import CliRunner
+
+from digest.cli import cli
+from digest.model import Publication
+from digest.rendering import clients
+from digest.rendering.lint import Finding, flaws
+from digest.rendering.review import layouts, review
+
+SHIPPED = Path(__file__).parents[2] / "templates"
+
+
+@pytest.fixture
+def checked(tmp_path: Path, publication: Publication) -> Callable[..., list[Finding]]:
+    """The errors of a folder with our daily digest, one piece of one file changed."""
+
+    def check(name: str, old: str, new: str) -> list[Finding]:
+        shipped = (SHIPPED / "email" / name).read_text("utf-8")
+        assert old in shipped
+        for folder in ("_base", "digest"):
+            shutil.copytree(SHIPPED / "email" / folder, tmp_path / "email" / folder)
+        (tmp_path / "email" / name).write_text(shipped.replace(old, new, 1), "utf-8")
+        return [finding for finding in review([tmp_path], publication) if finding.severity == "error"]
+
+    return check
+
+
+def test_the_shipped_templates_have_no_error(publication: Publication):
+    found = review([SHIPPED], publication)
+    assert [finding for finding in found if finding.severity == "error"] == []
+    assert {finding.rule for finding in found} == {"support"}
+
+
+def test_every_folder_of_a_layout_is_reviewed_and_those_with_an_underscore_are_not(tmp_path: Path):
+    (tmp_path / "email" / "own").mkdir(parents=True)
+    (tmp_path / "email" / "_mine").mkdir()
+    assert {"own", "digest", "welcome", "confirm"} <= {*layouts([tmp_path, SHIPPED])}
+    assert not any(name.startswith("_") for name in layouts([tmp_path, SHIPPED]))
+
+
+BODY, FRAME = "digest/body.mjml", "_base/frame.mjml"
+ABSTRACT = '<p class="abstract ink" dir="auto">'
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "rule", "message"),
+    [
+        (BODY, ABSTRACT, '<p onclick="x()">', "attribute", "<p> has no attribute onclick"),
+        (BODY, ABSTRACT, "<p class=abstract>", "attribute", "class of <p> has no value in quotes"),
+        (BODY, ABSTRACT, "<blink>", "tag", "unknown tag <blink>"),
+        (FRAME, 'padding="26px 0 44px"', 'margin="1px"', "attribute", "<mj-section> has no attribute margin"),
+        (FRAME, '<mj-text css-class="pad" color', "<mj-text><mj-text color", "place", "cannot stand in <mj-text>"),
+        (BODY, "{{ lead }}", "{{ leed }}", "template", "unknown variable leed"),
+        (BODY, "{{ card.abstract }}", "{{ card.summary }}", "template", "no attribute 'summary'"),
+        (BODY, "<h3 ", '<img src="https://e.org/a.png"><h3 ', "alt", '<img> needs alt="what it shows"'),
+        (BODY, "{{ headline }}</strong>", '</strong><a href="{{ online_url }}"></a>', "link", "a link without words"),
+        (BODY, '<a class="accent" href="{{ online_url }}">View', '<a href="/here">View', "link", "leads to /here"),
+        (BODY, "{{ lead }}", "<h1>{{ lead }}</h1>", "headings", "a mail has one <h1>, this one has 2"),
+        (BODY, "{{ lead }}", "<h4>{{ lead }}</h4>", "headings", "<h4> follows <h1>: no level is left out"),
+        (BODY, '<h2 class="heading ink">', "<h4>", "mismatch", "but <h4> of line 16 is still open"),
+        (FRAME, '<mjml lang="en">', "<mjml>", "lang", "names no language"),
+        (FRAME, "publication.postal_address", "publication.tagline", "address", "the HTML part lacks"),
+        ("_base/frame.txt", "{{ publication.postal_address }}", "", "address", "the text part lacks"),
+        ("_base/palette.mjml", '"ink": "#1b1a18"', '"ink": "#a0a0a0"', "contrast", "by day “"),
+        ("_base/palette.mjml", '"soft": "#aea79c"', '"soft": "#555555"', "contrast", "by night “"),
+        (BODY, "<h3 ", '<img alt="" src="https://e.org/a.webp"><h3 ', "support", "webp: not shown by"),
+        (BODY, "<h3 ", '<p style="position:absolute">x</p><h3 ', "support", "position: not shown by"),
+        (BODY, ABSTRACT, f'<p>{"x" * 5_000}</p><p dir="auto">', "size", "ten usual cards make"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_an_error_with_its_rule(
+    name: str, old: str, new: str, rule: str, message: str, checked: Callable[..., list[Finding]]
+):
+    found = {finding.rule: finding for finding in checked(name, old, new)}
+    assert message in found[rule].message
+
+
+def test_a_finding_names_the_operators_file_and_the_line(checked: Callable[..., list[Finding]], tmp_path: Path):
+    found = checked(BODY, "<h3 ", '<img alt="" src="https://e.org/a.webp"><h3 ')
+    assert {(finding.file, finding.line) for finding in found} == {(str(tmp_path / "email" / BODY), 20)}
+
+
+def test_the_command_prints_each_finding_and_fails_only_for_errors(tmp_path: Path):
+    config = tmp_path / "config.yaml"
+    config.write_text(CONFIG)
+    said = CliRunner().invoke(cli, ["--config", str(config), "lint"])
+    assert said.exit_code == 0
+    assert "0 errors" in said.stderr
+    own = tmp_path / "templates" / "email" / BODY
+    own.parent.mkdir(parents=True)
+    own.write_text((SHIPPED / "email" / BODY).read_text("utf-8").replace("<h3 ", '<h3 id="x" '), "utf-8")
+    said = CliRunner().invoke(cli, ["--config", str(config), "lint", "--json"])
+    assert said.exit_code == 4
+    found = {
+        "file": str(own),
+        "line": 20,
+        "severity": "error",
+        "rule": "attribute",
+        "message": "<h3> has no attribute id",
+    }
+    assert json.loads(said.stdout)[0] == found
+
+
+def test_all_mistakes_of_a_file_are_found_and_a_stray_end_does_not_multiply():
+    source = "<mjml>\n<mj-body wide='1'>\n</p>\n<mj-foo>\n</mj-foo>\n</mj-body>\n</mjml>\n"
+    assert [(flaw.line, flaw.rule) for flaw in flaws("body.mjml", source)] == [
+        *((2, "attribute"), (3, "mismatch"), (4, "tag"), (5, "tag"))
+    ]
+
+
+def test_clients_lists_what_caniemail_says_and_under_which_licence():
+    names, features = clients.known()
+    assert {*clients.CLIENTS} <= {*names}
+    assert all(len(letters) == len(names) and {*letters} <= {*"ynau"} for letters in features.values())
+    table = json.loads(Path(clients.__file__).with_name("clients.json").read_text("utf-8"))
+    assert "Copyright (c) 2019 HTeuMeuLeu" in table["notice"]
+
+
+@pytest.mark.parametrize(
+    ("html", "feature"),
+    [
+        ("<p style='margin-top:1px'>x</p>", "css-margin"),
+        ("<p style='display: flex'>x</p>", "css-display-flex"),
+        ("<p style='width:calc(1px + 2em)'>x</p>", "css-unit-calc"),
+        ("<style>@media (prefers-color-scheme: dark){a:hover{color:red}}</style>x", "css-pseudo-class-hover"),
+        ("<style>@media (prefers-color-scheme: dark){}</style>x", "css-at-media-prefers-color-scheme"),
+        ("<style>td > p{opacity:1}</style>x", "css-selector-child"),
+        ("<h5>x</h5>", "html-h1-h6"),
+        ("<img src='data:image/png;base64,xx'>", "image-base64"),
+        ("<td style='background:url(https://e.org/x.JPEG?a=1)'>x</td>", "image-jpg"),
+        ("<video></video>", "html-video"),
+    ],
+)
+def test_features_are_found_in_tags_styles_and_addresses(html: str, feature: str):
+    assert feature in clients.used(f"<table>{html}</table>" if html.startswith("<td") else html)
