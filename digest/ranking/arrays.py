@@ -3,7 +3,7 @@
 import unicodedata
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import reduce
+from functools import lru_cache, reduce
 from math import isfinite
 from typing import Any, Generic, TypeVar
 
@@ -93,6 +93,7 @@ class Candidates:
         if any(not 0 <= number < REFS for number in (*(c.ordinal for c in self.all), *(t.id for t in topics))):
             raise ValueError(f"ordinals and topic ids must lie below {REFS}, or digests could not be frozen")
         self.places = {candidate.card.paper: place for place, candidate in enumerate(self.all)}
+        self.ordinals = np.array([candidate.ordinal for candidate in self.all])
         self.since = np.array([candidate.since.timestamp() for candidate in self.all])
         self.age = np.maximum(now.timestamp() - self.since, 0) / DAY
         # a trend without its line could not be told as a reason, so it does not count
@@ -104,7 +105,8 @@ class Candidates:
         self.filings = [[filings(category) for category in card.categories] for card in cards]
         self.writers = [[{person(author)} for author in card.authors] for card in cards]
         self._filed, self._written = _index(self.filings), _index(self.writers)
-        self._words: dict[int, dict[str, int]] = {}
+        self._words: dict[int, tuple[dict[str, int], dict[int, int]]] = {}
+        self.holding = lru_cache(maxsize=1024)(self.texts.holding)  # many want, or rule out, the same
         relevance = self._relevance(topics)
         self._topics: dict[int, Rows] = {topic.id: relevance[row] for row, topic in enumerate(topics)}
 
@@ -114,7 +116,7 @@ class Candidates:
         if not topics:
             return np.zeros((0, len(self.all)), dtype=np.float32)
         filed = np.stack([self.best(map(self.filed, topic.categories)) for topic in topics])
-        named = np.stack([self.best(map(self.texts.holding, topic.keywords)) for topic in topics])
+        named = np.stack([self.best(map(self.holding, topic.keywords)) for topic in topics])
         fit = self.texts.fit(queries, np.float32(IN_CATEGORY) * filed + np.float32(HAS_KEYWORD) * named)
         for row, topic in zip(fit, topics, strict=True):
             row[self.best(map(self.excluded, topic.exclusions)) > 0] = 0
@@ -138,22 +140,23 @@ class Candidates:
         return self._marked(self._filed.get(category.strip().casefold(), []))
 
     def written(self, author: str) -> Rows:
-        return self._marked(self._written.get(person(author), []))
+        return self._marked(self._written.get(person(author), []) if person(author) else [])
 
     def excluded(self, exclusion: str) -> Rows:
         """More than 0 for each paper that a word, phrase, category or author rules out."""
-        return self.best([self.texts.holding(exclusion), self.filed(exclusion), self.written(exclusion)])
+        return self.best([self.holding(exclusion), self.filed(exclusion), self.written(exclusion)])
 
     def _marked(self, places: list[int]) -> Rows:
         row = self.none
         row[places] = 1
         return row
 
-    def words(self, place: int) -> dict[str, int]:
-        """Each word of a card, folded, with its first index in `Card.words`."""
+    def words(self, place: int) -> tuple[dict[str, int], dict[int, int]]:
+        """Each word of a card, folded, with its first index in `Card.words`; the same by columns of `texts`."""
         if place not in self._words:
-            index = self._words[place] = {}
-            for number, word in enumerate(self.all[place].card.words):
-                for part in folded(word):
-                    index.setdefault(part, number)
+            parts = ((part, i) for i, word in enumerate(self.all[place].card.words) for part in folded(word))
+            words: dict[str, int] = {}
+            for part, index in parts:
+                words.setdefault(part, index)
+            self._words[place] = words, self.texts.columns(words)
         return self._words[place]

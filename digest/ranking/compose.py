@@ -19,6 +19,7 @@ STEPS = 10_000  # scores are compared in ten-thousandths, so that equals are equ
 MOST = 60_000.0  # about the largest score that half precision holds
 ALIKE, SAME = 0.5, 0.7  # score lost to full likeness with a better pick; likeness from which two papers are one
 NOTABLE = 0.15  # trend that makes a paper worth showing to somebody who asked for other things
+GENERAL = (ReasonCode.TREND, ReasonCode.FRESH)  # what nobody has to ask for
 BARRED = -1e6  # the score of what must not be picked
 
 Places = NDArray[np.int64]
@@ -60,64 +61,72 @@ class Ranker:
         return [picks[i] for i in range(len(wishes))]
 
     def _batch(self, wishes: Sequence[Wish], pool: int) -> list[tuple[Pick, ...]]:
-        known, picks = self._candidates, [list[Pick]() for _ in wishes]
-        if known.all:
-            interests = Interests([wish.interest for wish in wishes])
-            terms = [np.float32(weight) * feature.scores(known, interests) for feature, weight in FEATURES]
-            scores = np.clip(sum(terms), -MOST, MOST)
-            scores[~self._eligible(wishes, interests, terms)] = BARRED
-            counts = np.array([wish.count for wish in wishes])[:, np.newaxis]
-            places, values = self._best(scores, int(counts.max()), pool)
-            rows, ranks = np.nonzero((values > BARRED) & (np.arange(values.shape[1]) < counts))
-            places, values = places[rows, ranks], values[rows, ranks]
-            shares = np.stack([np.broadcast_to(term, scores.shape)[rows, places] for term in terms])
-            reasons = self._reasons(interests, rows, places, shares)
-            for row, place, value, why in zip(rows.tolist(), places.tolist(), values.tolist(), reasons, strict=True):
-                picks[row].append(Pick(known.all[place].ordinal, value, why))
-        return list(map(tuple, picks))
-
-    def _eligible(self, wishes: Sequence[Wish], interests: Interests, terms: Sequence[Rows]) -> NDArray[np.bool_]:
         known = self._candidates
-        asked = sum(term for term, (feature, _) in zip(terms, FEATURES, strict=True) if feature.code < ReasonCode.TREND)
-        eligible: NDArray[np.bool_] = (asked > 0) | (known.trend >= NOTABLE) | interests.open[:, np.newaxis]
-        eligible &= known.since >= np.array([wish.after.timestamp() for wish in wishes])[:, np.newaxis]
-        eligible &= interests.exclusions.spread(known.none, map(known.excluded, interests.exclusions.things)) <= 0
-        for row, wish in enumerate(wishes):
-            eligible[row, [known.places[paper] for paper in wish.had & self._papers]] = False
-        return eligible
+        if not known.all:
+            return [()] * len(wishes)
+        interests = Interests([wish.interest for wish in wishes])
+        terms = [np.float32(weight) * feature.scores(known, interests) for feature, weight in FEATURES]
+        asked = sum(term for term, (feature, _) in zip(terms, FEATURES, strict=True) if feature.code not in GENERAL)
+        general = sum(term for term, (feature, _) in zip(terms, FEATURES, strict=True) if feature.code in GENERAL)
+        eligible = self._allowed(wishes, interests)
+        eligible &= (asked > 0) | (known.trend >= NOTABLE) | interests.open[:, np.newaxis]
+        scores = np.where(eligible, np.clip(asked + general, -MOST, MOST), np.float32(BARRED))
+        counts = np.array([wish.count for wish in wishes])[:, np.newaxis]
+        places, values = self._best(scores, int(counts.max()), pool)
+        picked = (values > BARRED) & (np.arange(values.shape[1]) < counts)
+        (rows, _), places = np.nonzero(picked), places[picked]
+        shares = np.stack([np.broadcast_to(term, scores.shape)[rows, places] for term in terms])
+        ordinals, reasons = known.ordinals[places].tolist(), self._reasons(interests, rows, places, shares)
+        picks = list(map(Pick, ordinals, values[picked].tolist(), reasons))
+        ends = np.cumsum(picked.sum(axis=1)).tolist()
+        return [tuple(picks[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
+
+    def _allowed(self, wishes: Sequence[Wish], interests: Interests) -> NDArray[np.bool_]:
+        """interests × candidates: in time, not excluded, not sent before"""
+        known = self._candidates
+        barred = interests.exclusions.spread(known.none, map(known.excluded, interests.exclusions.things)) > 0
+        allowed: NDArray[np.bool_] = known.since >= np.array([wish.after.timestamp() for wish in wishes])[:, np.newaxis]
+        allowed &= ~barred
+        had = [wish.had & self._papers for wish in wishes]
+        places = [known.places[paper] for papers in had for paper in papers]
+        allowed[np.repeat(np.arange(len(wishes)), [len(papers) for papers in had]), places] = False
+        return allowed
 
     def _best(self, scores: Rows, count: int, pool: int) -> tuple[Places, Values]:
         """The best places and their scores, BARRED where none is left; each pick makes papers like it worth less."""
         size = scores.shape[1]
-        # score and place in one number: equals stand in the order of their ordinals
-        keys = np.rint(scores * np.float32(STEPS)).astype(np.int64) * size + np.arange(size)[::-1]
+        keys = np.rint(scores * np.float32(STEPS)).astype(np.int64)
+        keys *= size
+        keys += np.arange(size)[::-1]  # score and place in one number: equals stand in the order of their ordinals
         if pool < size:
             keys = np.partition(keys, size - pool, axis=1)[:, size - pool :]
         keys = np.sort(keys, axis=1)[:, ::-1]
         places, worth = size - 1 - keys % size, keys // size / STEPS
         left, alike, rows = worth, np.zeros(worth.shape, dtype=np.uint8), np.arange(len(worth))
-        picked, values = [], []
+        picked: list[Places] = []
+        values: list[Values] = []
         for _ in range(min(max(count, 1), worth.shape[1])):
             best = left.argmax(axis=1)
             picked.append(places[rows, best])
             values.append(left[rows, best])
-            alike = np.maximum(alike, self._likeness[picked[-1][:, np.newaxis], places])
+            np.maximum(alike, self._likeness.take(picked[-1][:, np.newaxis] * size + places), out=alike)
             worth[rows, best] = BARRED
-            left = np.where(alike < SAME * 255, np.maximum(worth - alike * (ALIKE / 255), BARRED), BARRED)
-        return np.stack(picked, axis=1), np.round(np.stack(values, axis=1), 4)
+            left = np.where(alike < SAME * 255, worth - alike * (ALIKE / 255), BARRED)
+        return np.stack(picked, axis=1), np.stack(values, axis=1).round(4)
 
     def _reasons(self, interests: Interests, rows: Places, places: Places, shares: Rows) -> list[tuple[Reason, ...]]:
         """Why each pick was picked: what the (at most two) features with the greatest shares in its score point at."""
         shares[[feature.code is ReasonCode.FRESH for feature, _ in FEATURES]] = 0  # the last of reasons, see _why
-        standings = np.argsort(np.argsort(-shares, axis=0, kind="stable"), axis=0)
-        told = np.full((len(rows), 2, 2), NOTHING)
-        for (feature, _), share, standing in zip(FEATURES, shares, standings, strict=True):
-            which = np.flatnonzero((standing < 2) & (share > 0))
-            if len(which):
-                pairs = list(zip(rows[which].tolist(), places[which].tolist(), strict=True))
-                told[which, standing[which], 0] = feature.code
-                told[which, standing[which], 1] = feature.refs(self._candidates, interests, pairs)
-        return [_why(*row) for row in told.reshape(-1, 4).tolist()]
+        told = np.full((2, len(rows), 2), NOTHING)
+        for rank in told:
+            strongest, largest = shares.argmax(axis=0), shares.max(axis=0)
+            for number, (feature, _) in enumerate(FEATURES):
+                which = np.flatnonzero((strongest == number) & (largest > 0))
+                if len(which):
+                    rank[which, 0] = feature.code
+                    rank[which, 1] = feature.refs(self._candidates, interests, rows[which], places[which])
+            shares[strongest, np.arange(len(rows))] = 0
+        return list(map(_why, *told[0].T.tolist(), *told[1].T.tolist()))
 
 
 @lru_cache(maxsize=REFS)

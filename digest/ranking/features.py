@@ -1,9 +1,10 @@
 """The terms of the score. A new one is a class here and a line in `FEATURES`."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from digest.model import ReasonCode
 from digest.ranking import Feature
@@ -11,8 +12,7 @@ from digest.ranking.arrays import Candidates, Interests, person
 from digest.ranking.text import Rows, folded
 
 NOTHING = -1
-Pairs = Sequence[tuple[int, int]]
-"""an interest's row and a paper's place, where a feature scored and is to be told as a reason"""
+Places = NDArray[np.int64]
 
 
 class Telling(Feature, Protocol):
@@ -20,8 +20,15 @@ class Telling(Feature, Protocol):
 
     code: ReasonCode
 
-    def refs(self, candidates: Candidates, interests: Interests, pairs: Pairs) -> Sequence[int]:
-        """What the reasons point at (see `ReasonCode`), NOTHING where that cannot be told."""
+    def refs(self, candidates: Candidates, interests: Interests, rows: Places, places: Places) -> Sequence[int]:
+        """What the reason (see `ReasonCode`) points at for each row of the interests and place of a paper it scored.
+
+        NOTHING where that cannot be told.
+        """
+
+
+def _pairs(rows: Places, places: Places) -> Iterable[tuple[int, int]]:
+    return zip(rows.tolist(), places.tolist(), strict=True)
 
 
 class TopicFit:
@@ -32,8 +39,8 @@ class TopicFit:
     def scores(self, candidates: Candidates, interests: Interests) -> Rows:
         return interests.topics.spread(candidates.none, map(candidates.topic, interests.topics.things))
 
-    def refs(self, candidates: Candidates, interests: Interests, pairs: Pairs) -> Sequence[int]:
-        wants, (rows, places) = interests.topics.weights, np.array(pairs, dtype=np.intp).T
+    def refs(self, candidates: Candidates, interests: Interests, rows: Places, places: Places) -> Sequence[int]:
+        wants = interests.topics.weights
         relevance = np.stack([candidates.topic(topic) for topic in interests.topics.things])
         starts, widths = wants.indptr[rows], np.diff(wants.indptr)[rows]
         steps = np.arange(widths.max())[np.newaxis, :]
@@ -52,12 +59,16 @@ class TextFit:
         queries = [candidates.texts.query([(text, 1)]) for text in interests.texts.things]
         return interests.texts.spread(candidates.none, candidates.texts.fit(queries))
 
-    def refs(self, candidates: Candidates, interests: Interests, pairs: Pairs) -> Sequence[int]:
-        queries = {
-            row: candidates.texts.query((text, 1) for text in interests.all[row].texts)
-            for row in {row for row, _ in pairs}
-        }
-        return [candidates.texts.strongest(queries[row], candidates.words(place), NOTHING) for row, place in pairs]
+    def refs(self, candidates: Candidates, interests: Interests, rows: Places, places: Places) -> Sequence[int]:
+        texts = {row: interests.all[row].texts for row in rows.tolist()}
+        weights = {row: candidates.texts.query((text, 1) for text in told).weights for row, told in texts.items()}
+        return [_strongest(weights[row], candidates.words(place)[1]) for row, place in _pairs(rows, places)]
+
+
+def _strongest(weights: Mapping[int, float], indices: Mapping[int, int]) -> int:
+    """The index of the weightiest column that has one; the earlier among equals."""
+    shared = [(weight, -indices[column]) for column, weight in weights.items() if column in indices]
+    return -max(shared)[1] if shared else NOTHING
 
 
 class Keywords:
@@ -66,15 +77,15 @@ class Keywords:
     code = ReasonCode.KEYWORD
 
     def scores(self, candidates: Candidates, interests: Interests) -> Rows:
-        return interests.keywords.spread(candidates.none, map(candidates.texts.holding, interests.keywords.things))
+        return interests.keywords.spread(candidates.none, map(candidates.holding, interests.keywords.things))
 
-    def refs(self, candidates: Candidates, interests: Interests, pairs: Pairs) -> Sequence[int]:
+    def refs(self, candidates: Candidates, interests: Interests, rows: Places, places: Places) -> Sequence[int]:
         def ref(row: int, place: int) -> int:
             phrases = filter(None, map(folded, interests.all[row].keywords))
             strongest = max(phrases, key=lambda words: candidates.texts.held(f" {' '.join(words)} ", [place]))
-            return candidates.words(place).get(strongest[0], NOTHING)
+            return candidates.words(place)[0].get(strongest[0], NOTHING)
 
-        return [ref(row, place) for row, place in pairs]
+        return [ref(row, place) for row, place in _pairs(rows, places)]
 
 
 class Categories:
@@ -85,11 +96,9 @@ class Categories:
     def scores(self, candidates: Candidates, interests: Interests) -> Rows:
         return interests.categories.spread(candidates.none, map(candidates.filed, interests.categories.things))
 
-    def refs(self, candidates: Candidates, interests: Interests, pairs: Pairs) -> Sequence[int]:
-        return [
-            _first(candidates.filings[place], {c.strip().casefold() for c in interests.all[row].categories})
-            for row, place in pairs
-        ]
+    def refs(self, candidates: Candidates, interests: Interests, rows: Places, places: Places) -> Sequence[int]:
+        wanted = {row: {c.strip().casefold() for c in interests.all[row].categories} for row in rows.tolist()}
+        return [_first(candidates.filings[place], wanted[row]) for row, place in _pairs(rows, places)]
 
 
 class Authors:
@@ -100,8 +109,9 @@ class Authors:
     def scores(self, candidates: Candidates, interests: Interests) -> Rows:
         return interests.authors.spread(candidates.none, map(candidates.written, interests.authors.things))
 
-    def refs(self, candidates: Candidates, interests: Interests, pairs: Pairs) -> Sequence[int]:
-        return [_first(candidates.writers[place], set(map(person, interests.all[row].authors))) for row, place in pairs]
+    def refs(self, candidates: Candidates, interests: Interests, rows: Places, places: Places) -> Sequence[int]:
+        wanted = {row: set(map(person, interests.all[row].authors)) for row in rows.tolist()}
+        return [_first(candidates.writers[place], wanted[row]) for row, place in _pairs(rows, places)]
 
 
 def _first(names: Sequence[Iterable[str]], wanted: set[str]) -> int:
@@ -116,8 +126,8 @@ class Trending:
     def scores(self, candidates: Candidates, interests: Interests) -> Rows:
         return candidates.trend[np.newaxis, :]
 
-    def refs(self, candidates: Candidates, interests: Interests, pairs: Pairs) -> Sequence[int]:
-        return [0] * len(pairs)
+    def refs(self, candidates: Candidates, interests: Interests, rows: Places, places: Places) -> Sequence[int]:
+        return [0] * len(rows)
 
 
 class Freshness:
@@ -129,8 +139,8 @@ class Freshness:
         fresh: Rows = np.exp2(-candidates.age[np.newaxis, :] / 2).astype(np.float32)
         return fresh
 
-    def refs(self, candidates: Candidates, interests: Interests, pairs: Pairs) -> Sequence[int]:
-        return [0] * len(pairs)
+    def refs(self, candidates: Candidates, interests: Interests, rows: Places, places: Places) -> Sequence[int]:
+        return [0] * len(rows)
 
 
 FEATURES: tuple[tuple[Telling, float], ...] = (

@@ -224,11 +224,9 @@ class Texts:
         papers: list[int] = self._by_column.indices[ends[rarest] : ends[rarest + 1]].tolist()
         return papers
 
-    def strongest(self, query: Query, places: Mapping[str, int], otherwise: int) -> int:
-        """The place of the word that matters most to the query, among folded words with their places in a text."""
-        get, columns = query.weights.get, self._columns
-        weight, place = max(((get(columns[word], 0.0), -place) for word, place in places.items()), default=(0.0, 0))
-        return -place if weight else otherwise
+    def columns(self, words: dict[str, int]) -> dict[int, int]:
+        """Column to place, the first of each, from folded words of these papers with their places in a text."""
+        return {self._columns[word]: place for word, place in reversed(words.items())}
 
     def likeness(self) -> NDArray[np.uint8]:
         """papers × papers, 0 to 255: how much of their rarer wording two papers share."""
@@ -256,7 +254,7 @@ def _saturated(counts: Any, words: int) -> Any:
     """The second mention of a word says less than the first, and any mention less in a long text."""
     counts.sum_duplicates()
     lengths = counts[:, :words].sum(axis=1)
-    slowness = SATURATION * (1 - LENGTH + LENGTH * lengths / max(float(lengths.mean()), 1e-9))
+    slowness = SATURATION * (1 - LENGTH + LENGTH * lengths * len(lengths) / max(float(lengths.sum()), 1e-9))
     counts.data *= (SATURATION + 1) / (counts.data + np.repeat(slowness, np.diff(counts.indptr)))
     return counts.astype(np.float32)
 
