@@ -10,7 +10,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from digest import clock
 from digest.app import App
-from digest.errors import DigestError
+from digest.errors import Busy, ConfigError, DigestError
 
 log = logging.getLogger("digest")
 
@@ -26,18 +26,24 @@ def tick(app: App) -> None:
 def _step(step: Callable[..., object], app: App) -> None:
     try:
         step() if getattr(step, "__self__", None) else step(app)
+    except Busy as error:
+        log.info("%s: %s", step.__name__, error)
     except DigestError as error:
         log.error("%s: %s", step.__name__, error)
+    except ConfigError:
+        raise
+    except Exception:  # a bug in one step must not keep what is composed already from its readers
+        log.exception("%s failed", step.__name__)
 
 
 def collect_if_due(app: App) -> None:
-    """Ask the sources unless that was done in the last half hour."""
+    """Ask the sources unless that was done in the last half hour; a clock that was put back does not hide one."""
     now = app.clock()
     records = {record.name: record for record in app.catalog.papers.sources()}
     due = [
         source.name
         for source in app.sources
-        if source.name not in records or now - records[source.name].asked >= COLLECT_EVERY
+        if source.name not in records or not timedelta() <= now - records[source.name].asked < COLLECT_EVERY
     ]
     for collected in app.collect.collect(due) if due else ():
         if collected.taken:
@@ -68,6 +74,8 @@ def deliver(app: App) -> None:
     report = app.deliver.deliver()
     if report.ended or report.stopped:
         log.info("delivered: %s; %d open; stopped: %s", dict(report.ended), report.open, report.stopped or "no")
+    if report.overdue:
+        log.error("%d subscribers have no digest for a turn long due; see the error of composing", report.overdue)
 
 
 def run(app: App) -> None:

@@ -97,3 +97,22 @@ def test_ticks_ask_the_sources_every_half_hour_and_send_nothing_twice(running, c
         clock.forward(minutes=1)
     assert len(asked) == 3
     assert len(list(running.settings.file("outbox").glob("new/*"))) == 1
+
+
+def test_a_bug_in_one_step_does_not_keep_the_next_from_its_work(running, clock, monkeypatch, caplog):
+    running.subscriptions.add("ada@example.org", Interest(), Schedule(), "asked")
+    schedule.tick(running)
+    running.subscriptions.add("bob@example.org", Interest(), Schedule(), "asked")
+    running.publish.compose()
+    monkeypatch.setattr(schedule, "compose", lambda app: {}["edition"])
+    schedule.tick(running)
+    assert running.catalog.deliveries.counts()[State.SENT] == 2
+    assert "KeyError" in caplog.text
+
+
+def test_sources_are_asked_again_after_the_clock_was_put_back(running, clock):
+    clock.forward(days=3)
+    schedule.collect_if_due(running)
+    clock.forward(days=-3)
+    schedule.collect_if_due(running)
+    assert {s.asked for s in running.catalog.papers.sources()} == {NOW}

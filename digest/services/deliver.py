@@ -22,9 +22,10 @@ from digest.delivery import Transport
 from digest.delivery.address import canonical
 from digest.delivery.journal import Journal, Word
 from digest.delivery.verdict import Breaker, Stop, Verdict, verdict
-from digest.errors import ConfigError, DigestError
+from digest.errors import CatalogError, ConfigError
 from digest.links import Links
 from digest.model import Outcome, Outgoing, Phase, State, Subscriber
+from digest.services.doctor import OVERDUE
 from digest.services.printing import Printing
 
 CLAIM = 300
@@ -48,7 +49,9 @@ class Report:
     stopped: str | None = None
     paused: str | None = None
     open: int = 0
-    """rows still pending or sending; a run is finished when there are none"""
+    """rows still pending, to be tried later; none is sending any more, or the run raises"""
+    overdue: int = 0
+    """subscribers whose turn was due long ago and has no row: composing does not work"""
 
 
 @dataclass
@@ -64,7 +67,7 @@ class Deliver:
     """policy for messages in doubt: hold them for a person, instead of sending the same bytes once more"""
     problems: Sequence[str] = ()
     """what must be mended in the configuration before any mail may leave (REQ-22)"""
-    _run: "_Run | None" = None
+    stopping: bool = field(default=False, init=False)
 
     def deliver(self, progress: Callable[[int, State], None] = lambda id, state: None) -> Report:
         """Send what is pending and due, resuming whatever a crash left. Raises Busy, ConfigError, TransportError.
@@ -79,17 +82,22 @@ class Deliver:
             report.paused = self.catalog.deliveries.paused()
             if not report.paused:
                 with closing(Journal(self.journal)) as journal:
-                    self._run = _Run(self, journal, report, progress)
-                    self._run.work()
+                    _Run(self, journal, report, progress).work()
                     journal.clear()
-        counts = self.catalog.deliveries.counts()
-        report.open = counts[State.PENDING] + counts[State.SENDING]
+            self._audit(report)
         return report
 
     def stop(self) -> None:
-        """Finish the messages in flight and begin no other (SIGTERM)."""
-        if self._run:
-            self._run.stop("asked to stop")
+        """Finish the messages in flight and begin no other, now or in a later run (SIGTERM)."""
+        self.stopping = True
+
+    def _audit(self, report: Report) -> None:
+        """Does the ledger add up (REQ-49)? Under the lock, at the end of a run; raises CatalogError."""
+        left = self.catalog.deliveries.unfinished()
+        if claimed := left[State.SENDING]:
+            raise CatalogError(f"{claimed} claimed messages were neither sent nor given back; run `digest deliver`")
+        report.open = left[State.PENDING]
+        report.overdue = self.catalog.subscribers.overdue(self.clock() - OVERDUE)
 
     def _recover(self) -> Counter[str]:
         """Under the lock every `sending` row is a leftover, and the journal knows what became of it."""
@@ -117,6 +125,15 @@ def _settled(delivery: Delivery, word: Word, now: datetime) -> Settled:
     lost = Outcome(delivery.digest.id, Phase.FINAL, 0, "the sender died before the reply")
     found = verdict(word.outcome or lost, delivery.attempts, now, delivery.digest.deadline)
     return Settled(delivery.digest.id, found.state, found.text, found.not_before, word.sha256 or None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Flight:
+    """A message between its begin and its end."""
+
+    delivery: Delivery
+    address: str
+    sha256: str
 
 
 @dataclass
@@ -151,15 +168,16 @@ class _Run:
 
     def connection(self) -> None:
         """Everything one connection sends. The transport pulls a mail when it can send it; `begin` is written then."""
-        flying: dict[int, tuple[Delivery, str]] = {}
+        flying: dict[int, _Flight] = {}
         for outcome in self.service.transport.deliver(self.mails(flying)):
             self.journal.end(outcome)
-            delivery, sha256 = flying.pop(outcome.id)
+            flight = flying.pop(outcome.id)
+            delivery = flight.delivery
             found = verdict(outcome, delivery.attempts, self.service.clock(), delivery.digest.deadline)
             with self.lock:
-                self.note(delivery, outcome, found, sha256)
+                self.note(flight, outcome, found)
 
-    def mails(self, flying: dict[int, tuple[Delivery, str]]) -> Iterator[Outgoing]:
+    def mails(self, flying: dict[int, _Flight]) -> Iterator[Outgoing]:
         while (taken := self.take()) is not None:
             delivery, reader = taken
             outgoing = self.built(delivery, reader)
@@ -169,25 +187,29 @@ class _Run:
             if delivery.resent and delivery.sha256 not in (None, sha256):
                 self.settle(delivery, State.UNCERTAIN, HELD)
                 continue
-            flying[outgoing.id] = delivery, sha256
+            flying[outgoing.id] = _Flight(delivery, reader.address, sha256)
             self.journal.begin(outgoing.id, sha256)
             yield outgoing
 
     def built(self, delivery: Delivery, reader: Subscriber) -> Outgoing | None:
-        """None, and the row failed, when its message cannot be made (F20)."""
+        """None, and the row failed, when its message cannot be made (F20); a database in trouble fails nobody."""
         try:
             return self.service.printing.outgoing(delivery.digest, reader)
-        except DigestError as error:
-            self.settle(delivery, State.FAILED, f"cannot be rendered: {error}")
+        except CatalogError:
+            raise
+        except Exception as error:  # noqa: BLE001  whatever it is, it would be so again, and stand in everybody's way
+            self.settle(delivery, State.FAILED, f"cannot be rendered: {error or type(error).__name__}")
             return None
 
     def take(self) -> tuple[Delivery, Subscriber] | None:
         """The next claimed delivery whose subscriber still wants it; None when all is done or the run stops."""
         with self.lock:
-            while not self.report.stopped:
+            while not self.over():
                 if not self.claimed and not self.claim():
                     return None
                 self.look()
+                if self.over():
+                    return None
                 delivery = self.claimed.popleft()
                 if reader := self.readers.get(delivery.digest.subscriber):
                     return delivery, reader
@@ -207,6 +229,8 @@ class _Run:
         now, next_one = elapsed(), self.claimed[0].digest.subscriber
         if now - self.looked < FRESH and next_one in self.readers:
             return
+        if why := self.service.catalog.deliveries.paused():
+            self.report.paused = self.report.stopped = why
         ahead = [d.digest.subscriber for d, _ in zip(self.claimed, range(AHEAD), strict=False)]
         found = self.service.catalog.subscribers.deliverable(ahead)
         fingerprint = self.service.links.fingerprint
@@ -215,27 +239,37 @@ class _Run:
         self.readers = {number: reader for number, reader in found.items() if marks[number] not in barred}
         self.looked = now
 
-    def note(self, delivery: Delivery, outcome: Outcome, found: Verdict, sha256: str) -> None:
+    def over(self) -> bool:
+        if self.service.stopping and not self.report.stopped:
+            self.report.stopped = "asked to stop"
+        return self.report.stopped is not None
+
+    def note(self, flight: _Flight, outcome: Outcome, found: Verdict) -> None:
         """A verdict's consequences for the row, the address and the run."""
-        number = delivery.digest.id
-        self.settled.append(Settled(number, found.state, found.text, found.not_before, sha256))
-        self.told(number, found.state)
-        if found.suppress and (reader := self.readers.get(delivery.digest.subscriber)):
-            mark = self.service.links.fingerprint(canonical(reader.address))
+        self.settled.append(Settled(outcome.id, found.state, found.text, found.not_before, flight.sha256))
+        self.told(outcome.id, found.state)
+        if found.suppress:
+            mark = self.service.links.fingerprint(canonical(flight.address))
             self.service.catalog.consents.suppress(mark, f"no such address: {found.text}", self.service.clock())
         self.dropped = self.dropped + 1 if found.stop is Stop.RECONNECT else 0
         if self.breaker.tripped(found) or found.stop is Stop.PAUSE:
-            self.service.catalog.deliveries.pause(found.text, self.service.clock())
-            self.report.paused = self.report.stopped = found.text
+            self.pause(found.text)
         elif self.dropped and (outcome.phase in (Phase.CONNECT, Phase.HELLO) or self.dropped >= DROPS):
             self.report.stopped = found.text
         if len(self.settled) >= CLAIM:
             self.fold()
 
     def settle(self, delivery: Delivery, state: State, reason: str) -> None:
+        """A row's end without a transport's word; failures in a row stop the run as the server's would."""
         with self.lock:
             self.settled.append(Settled(delivery.digest.id, state, reason))
             self.told(delivery.digest.id, state)
+            if self.breaker.tripped(Verdict(state, reason, counts=state is State.FAILED)):
+                self.pause(reason)
+
+    def pause(self, why: str) -> None:
+        self.service.catalog.deliveries.pause(why, self.service.clock())
+        self.report.paused = self.report.stopped = why
 
     def told(self, number: int, state: State) -> None:
         self.report.ended[state] += 1
@@ -245,6 +279,3 @@ class _Run:
         settled, self.settled = self.settled, []
         self.service.catalog.deliveries.fold(settled, self.service.clock())
         self.journal.forget(row.id for row in settled)
-
-    def stop(self, why: str) -> None:
-        self.report.stopped = self.report.stopped or why

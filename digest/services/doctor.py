@@ -13,6 +13,9 @@ from digest.model import State
 STALE = timedelta(days=4)
 """no source that is worth having brings nothing new for longer (a weekend and a holiday)"""
 
+OVERDUE = timedelta(hours=24)
+"""by then every due turn has its row, be it one that says that it was skipped"""
+
 
 @dataclass(frozen=True)
 class Status:
@@ -63,7 +66,11 @@ class Doctor:
         found = []
         if why := self.catalog.deliveries.paused():
             found.append(f"sending is paused: {why}; mend it, then run `digest resume`")
-        if uncertain := self.catalog.deliveries.counts()[State.UNCERTAIN]:
+        if overdue := self.catalog.subscribers.overdue(self.clock() - OVERDUE):
+            found.append(
+                f"{overdue} subscribers have no digest for a turn long due; run `digest publish`, see its error"
+            )
+        if uncertain := self.catalog.deliveries.unfinished()[State.UNCERTAIN]:
             found.append(f"{uncertain} messages may or may not have arrived; see `digest deliveries --state uncertain`")
         records = {s.name: s for s in self.catalog.papers.sources()}
         for name in self.sources:

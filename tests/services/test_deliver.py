@@ -8,9 +8,10 @@ from factories import NOW, batch, candidate, card, listing, pick
 
 from digest.catalog.deliveries import Composed
 from digest.delivery.journal import Journal
-from digest.errors import Busy, ConfigError, TemplateError
+from digest.errors import Busy, CatalogError, ConfigError, TemplateError
 from digest.links import Purpose
 from digest.model import Digest, Interest, Outcome, Phase, Schedule, Standing, State
+from digest.services.deliver import _Run
 
 OK = (Phase.FINAL, 250, "2.0.0 ok")
 DOWN = (Phase.CONNECT, 0, "connection refused")
@@ -285,6 +286,81 @@ def test_asked_to_stop_it_finishes_the_message_in_flight_and_begins_no_other(app
     line.before = lambda mail: app.deliver.stop()
     report = app.deliver.deliver()
     assert (report.ended, report.open) == (Counter({State.SENT: 1}), 4)
+
+
+def test_asked_to_stop_before_a_run_it_begins_none(app, line, owed):
+    owed(2)
+    app.deliver.stop()
+    assert (app.deliver.deliver().open, line.mails) == (2, [])
+
+
+def test_a_pause_holds_within_a_run(app, line, owed, monkeypatch):
+    owed(5)
+    monkeypatch.setattr("digest.services.deliver.FRESH", 0)
+    line.before = lambda mail: app.catalog.deliveries.pause("look at this", NOW)
+    report = app.deliver.deliver()
+    assert (report.paused, states(app)) == ("look at this", {State.SENT: 1, State.PENDING: 4})
+
+
+def test_an_unknown_address_is_told_by_the_message_not_by_who_comes_next(app, line, owed, monkeypatch):
+    owed(3)
+    monkeypatch.setattr("digest.services.deliver.AHEAD", 1)
+    monkeypatch.setattr("digest.services.deliver.FRESH", 0)
+    deliver = line.deliver
+
+    def late(mails):
+        """Another connection looks at the next readers before this one's reply comes."""
+        for outcome in deliver(mails):
+            app.readers_now.clear()
+            yield outcome
+
+    look = _Run.look
+
+    def looked(run):
+        look(run)
+        app.readers_now = run.readers
+
+    monkeypatch.setattr(_Run, "look", looked)
+    monkeypatch.setattr(line, "deliver", late)
+    line.says = [(Phase.RCPT, 550, "5.1.1 no such user")]
+    app.deliver.deliver()
+    assert app.catalog.consents.suppressed(app.links.fingerprint("reader0@example.org"))
+
+
+def test_a_database_in_trouble_while_a_message_is_made_fails_nobody(app, line, owed, monkeypatch):
+    owed(2)
+    outgoing = app.printing.outgoing
+
+    def locked(digest, reader):
+        raise CatalogError("the database is locked")
+
+    monkeypatch.setattr(app.printing, "outgoing", locked)
+    with pytest.raises(CatalogError):
+        app.deliver.deliver()
+    monkeypatch.setattr(app.printing, "outgoing", outgoing)
+    assert app.deliver.deliver().ended == Counter({State.SENT: 2})
+
+
+def test_whatever_breaks_a_message_stands_in_nobodys_way_but_twenty_in_a_row_pause(app, line, owed, monkeypatch):
+    owed(25)
+    monkeypatch.setattr(app.printing, "outgoing", lambda digest, reader: {}["picks"])
+    assert "cannot be rendered" in app.deliver.deliver().paused
+    assert states(app) == {State.FAILED: 20, State.PENDING: 5}
+
+
+def test_a_run_that_leaves_a_row_claimed_says_so(app, line, owed, monkeypatch):
+    owed(3)
+    line.before = lambda mail: app.deliver.stop()
+    monkeypatch.setattr(app.catalog.deliveries, "release", lambda ids: None)
+    with pytest.raises(CatalogError, match="2 claimed"):
+        app.deliver.deliver()
+
+
+def test_a_turn_long_due_without_a_row_is_told(app, line, clock):
+    readers(app, 2)
+    clock.forward(days=3)
+    assert app.deliver.deliver().overdue == 2
+    assert any("2 subscribers" in problem for problem in app.doctor.problems())
 
 
 def test_a_test_mail_leaves_no_row(app, line, owed):
