@@ -14,7 +14,9 @@ class Served:
     def __init__(self, body: bytes, content_type: str = "application/xml", **more: object) -> None:
         self.body, self.content_type, self.more = body, content_type, more
         self.asked: list[str] = []
+        self.internal: list[bool] = []
 
     def get(self, url: str, memory: Memory | None = None, accept: str = "", *, internal: bool = False) -> Answer:
         self.asked.append(url)
+        self.internal.append(internal)
         return Answer(url, self.body, self.content_type, **self.more)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from digest import config
+from digest.app import App
 from digest.config import Settings, load, schema, shipped, shown
 from digest.errors import ConfigError
 
@@ -467,18 +468,21 @@ def test_every_kind_of_source_has_an_example_in_the_configuration():
     text = (REPOSITORY / "config.yaml").read_text(encoding="utf-8")
     modules = (REPOSITORY / "digest" / "sources").glob("*.py")
     kinds = {m.stem for m in modules if re.search(r"^SOURCE = ", m.read_text(encoding="utf-8"), re.M)}
-    for kind in kinds | {"arxiv", "arxiv_api", "feed", "hf_daily"}:
+    for kind in kinds | {"arxiv", "arxiv_api", "biorxiv", "feed", "hf_daily", "hn", "jsonfeed"}:
         assert re.search(rf"kind: {kind}\b", text), f"no example for {kind}"
 
 
-def test_the_commented_example_of_a_source_works(tmp_path):
+def test_the_commented_examples_of_sources_work(tmp_path):
     text = (REPOSITORY / "config.yaml").read_text(encoding="utf-8")
     path = tmp_path / "config.yaml"
     path.write_text(
         re.sub(r"(?m)^  # ( *(?:- )?[a-z_]+:)", r"  \1", text.partition("\nsources:")[2].join(["sources:", ""]))
     )
-    source = load(path).sources[-1]
-    assert (source.kind, sorted(source.options)) == ("arxiv_api", ["max_results", "query"])
+    settings = load(path)
+    assert len(App(settings).sources) == len(settings.sources)
+    found = {source.kind: sorted(source.options) for source in settings.sources}
+    assert found["arxiv_api"] == ["max_results", "query"]
+    assert found.keys() == {"arxiv", "arxiv_api", "biorxiv", "feed", "hf_daily", "hn", "jsonfeed"}
 
 
 def test_the_schema_knows_every_section_and_both_forms_of_transport_and_topics():

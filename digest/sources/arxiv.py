@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from digest.model import Batch, Listing, Memory
 from digest.sources import batch, feed
-from digest.sources.http import Http
+from digest.sources.http import Answer, Http
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,10 @@ class ArxivSource:
 
 
 SOURCE = ArxivSource
+
+
+def owns(answer: Answer) -> bool:
+    return b"arxiv.org/schemas/atom" in (head := answer.body[:4_000]) and b"//rss.arxiv.org/" in head
 
 
 def listing(entry: feed.Entry, source: str, base: str) -> Listing:

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from digest.errors import SourceError
 from digest.model import Batch, Listing, Memory
 from digest.sources import arxiv, batch, feed, text
-from digest.sources.http import Http
+from digest.sources.http import Answer, Http
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,11 @@ class ArxivApiSource:
 
 
 SOURCE = ArxivApiSource
+
+
+def owns(answer: Answer) -> bool:
+    head = answer.body[:4_000]
+    return b"arxiv.org/schemas/atom" in head and b"a9.com/-/spec/opensearch" in head
 
 
 def listing(entry: feed.Entry, source: str, base: str) -> Listing:

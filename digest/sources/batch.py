@@ -26,15 +26,14 @@ def fetched(
     http: Http,
     memory: Memory,
     read: Callable[[Answer], tuple[list[Any], list[str]]],
-    listing: Callable[[Any, str, str], Listing],
+    listing: Callable[[Any, str, str], Listing | None],
     accept: str = FEEDS,
     *,
     internal: bool = False,
 ) -> Batch:
     """The whole of `Source.fetch`: *read* gives the entries and what is wrong with the document, *listing* makes one of
-    an entry, the source's name and the document's address. *accept* and *internal* are `Http.get`'s.
-
-    A SourceError leaves with the name of the source."""
+    an entry, the source's name and the document's address, or None of what is about no paper. *accept* and *internal*
+    are `Http.get`'s. A SourceError leaves with the name of the source."""
     try:
         answer = http.get(url, memory, accept, internal=internal)
         if answer.unchanged:
@@ -45,7 +44,8 @@ def fetched(
         listings, warnings = [], []
         for number, entry in enumerate(entries[:ENTRIES], 1):
             try:
-                listings.append(listing(entry, name, answer.url))
+                if made := listing(entry, name, answer.url):
+                    listings.append(made)
             except Unusable as reason:
                 warnings.append(f"entry {number} is left out: {reason}")
     except SourceError as error:

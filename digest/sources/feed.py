@@ -56,6 +56,16 @@ _TAGS = 150_000  # 40 MB when each lies within the one before, seconds when they
 
 def read(answer: Answer) -> tuple[list[Entry], list[str]]:
     """feedparser's entries, and what is wrong with the document. Raises SourceError when it is no feed."""
+    document, trouble = _parsed(answer)
+    return document.entries, trouble
+
+
+def title(answer: Answer) -> str:
+    """What the feed calls itself. Raises SourceError when it is none."""
+    return text.clean(said(_parsed(answer)[0].feed, "title"), text.TITLE)
+
+
+def _parsed(answer: Answer) -> tuple[Any, list[str]]:
     xml = {"content-type": "application/xml; charset=utf-8"}  # and no address, which would find its way into the ids
     try:
         data: bytes = convert_to_utf8({"content-type": answer.content_type or "application/xml"}, answer.body, {})
@@ -66,7 +76,7 @@ def read(answer: Answer) -> tuple[list[Entry], list[str]]:
     if not feed.get("version"):
         hint = "look on the site for the address of its RSS or Atom feed"
         raise SourceError(f"{answer.url} is no feed: {batch.what_came(answer)} came instead; {hint}")
-    return feed.entries, trouble
+    return feed, trouble
 
 
 def _bearable(data: bytes, url: str) -> tuple[bytes, list[str]]:
@@ -94,20 +104,20 @@ def _bearable(data: bytes, url: str) -> tuple[bytes, list[str]]:
 
 def listing(entry: Entry, source: str, base: str, *, commas: bool = False) -> Listing:
     """What a feed at *base* says of one paper. Raises Unusable."""
-    title = text.clean(said(entry, "title"), text.TITLE)
+    headline = text.clean(said(entry, "title"), text.TITLE)
     links = _links(entry, base)
     name = batch.key(said(entry, "id"), links.get("abstract", ""))
-    if not title:
+    if not headline:
         raise batch.Unusable(f"it has no title ({name or 'nor a name'})")
     abstract, described, doi = _description(entry)
     authors = text.names((said(author, "name") for author in several(entry, "authors")), commas=commas) or described
     fields = [said(entry, field) for field in ("prism_doi", "dc_identifier", "arxiv_doi", "id", "link")]
-    published, updated = _moment(entry, "published"), _moment(entry, "updated")
+    published, updated = moment(entry, "published"), moment(entry, "updated")
     return Listing(
         source=source,
-        key=name or batch.hashed("\n".join((title, *authors))),
-        title=title,
-        abstract="" if abstract == title else abstract,
+        key=name or batch.hashed("\n".join((headline, *authors))),
+        title=headline,
+        abstract="" if abstract == headline else abstract,
         authors=authors,
         ids=_ids([*fields, doi], links.get("abstract", "")),
         categories=text.words(said(tag, "term") for tag in several(entry, "tags"))[:20],
@@ -173,7 +183,7 @@ def _described(words: str) -> tuple[str, tuple[str, ...], str]:
     return words, (), ""
 
 
-def _moment(entry: Entry, field: str) -> datetime | None:
+def moment(entry: Entry, field: str) -> datetime | None:
     """A date, in UTC. feedparser misreads 2021/10/16 and does not know other languages' weekdays."""
     stated, known = said(entry, field), dict.get(entry, f"{field}_parsed")
     try:

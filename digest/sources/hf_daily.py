@@ -1,77 +1,80 @@
 """Hugging Face Daily Papers: what the community picked, with its upvotes, comments and stars as signals."""
 
-import json
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal
 
-from digest.errors import SourceError
+from digest import clock
 from digest.model import Batch, Listing, Memory
 from digest.sources import batch, text
 from digest.sources.http import Answer, Http
+from digest.sources.parts import loaded, looked_at, part
 
-T = TypeVar("T")
+API = "https://huggingface.co/api/daily_papers"
+_PERIODS = {"week": "week={:%G-W%V}&limit=100", "month": "month={:%Y-%m}&limit=100"}
 
 
 @dataclass(frozen=True)
 class HfDailySource:
-    """The newest list, or with `?date=2026-01-14` that of a day."""
+    """The newest list, or the best of the running week or month; or with *url* another one, such as that of a
+    day (`?date=2026-01-14`; never together with `sort=trending`, which would ignore the date)."""
 
     name: str
-    url: str = "https://huggingface.co/api/daily_papers"
+    period: Literal["day", "week", "month"] = "day"
+    url: str = ""
     internal: bool = False
 
+    def __post_init__(self) -> None:
+        if self.url and self.period != "day":
+            raise ValueError("give either a period or the url of a list")
+        if "sort=trending" in self.url and "date=" in self.url:
+            raise ValueError("sort=trending ignores the date; leave one of them out")
+
     def fetch(self, http: Http, memory: Memory) -> Batch:
+        asked = _PERIODS.get(self.period, "").format(clock.system())  # the server's week is that of the real day
+        url = self.url or "?".join(filter(None, (API, asked)))
         accept = "application/json"
-        return batch.fetched(self.name, self.url, http, memory, read, listing, accept, internal=self.internal)
+        return batch.fetched(self.name, url, http, memory, read, listing, accept, internal=self.internal)
 
 
 SOURCE = HfDailySource
 
 
+def owns(answer: Answer) -> bool:
+    items = looked_at(answer)
+    return isinstance(items, list) and all(isinstance(item, dict) and "paper" in item for item in items[:1])
+
+
+def title(_answer: Answer) -> str:
+    return "Hugging Face Daily Papers"
+
+
 def read(answer: Answer) -> tuple[list[Any], list[str]]:
     """The items of a list. Raises SourceError for anything else."""
-    try:
-        items = json.loads(answer.body)
-    except (ValueError, RecursionError):
-        items = None
-    if isinstance(items, list):
-        return items, []
-    raise SourceError(f"{answer.url} is no list of papers: {batch.what_came(answer)} came instead; check the address")
+    return loaded(answer, list, "list of papers"), []
 
 
 def listing(item: Any, source: str, _base: str) -> Listing:
     """One item of the list, in any of the shapes it had since 2024. Raises Unusable."""
-    paper = _part(item, "paper", dict)
-    stated, title = _part(paper, "id", str), text.clean(_part(paper, "title", str), text.TITLE)
+    paper = part(item, "paper", dict)
+    stated, headline = part(paper, "id", str), text.clean(part(paper, "title", str), text.TITLE)
     name = text.arxiv_id(f"arXiv:{stated}")
-    if not name or not title:
-        raise batch.Unusable(f"it has no {'arXiv id' if title else 'title'} ({text.clean(stated, 100)})")
+    if not name or not headline:
+        raise batch.Unusable(f"it has no {'arXiv id' if headline else 'title'} ({text.clean(stated, 100)})")
     addresses = {
         "abstract": f"https://arxiv.org/abs/{name}",
         "discussion": f"https://huggingface.co/papers/{name}",
-        "code": text.web_address(_part(paper, "githubRepo", str, "")),
-        "project": text.web_address(_part(paper, "projectPage", str, "")),
+        "code": text.web_address(part(paper, "githubRepo", str, "")),
+        "project": text.web_address(part(paper, "projectPage", str, "")),
     }
     counts = {"upvotes": (paper, "upvotes"), "comments": (item, "numComments"), "stars": (paper, "githubStars")}
     return Listing(
         source=source,
         key=name,
-        title=title,
-        abstract=text.clean(_part(paper, "summary", str, "")),
-        authors=text.words(_part(author, "name", str, "") for author in _part(paper, "authors", list, [])),
+        title=headline,
+        abstract=text.clean(part(paper, "summary", str, "")),
+        authors=text.words(part(author, "name", str, "") for author in part(paper, "authors", list, [])),
         ids={"arxiv": name},
         links={what: address for what, address in addresses.items() if address},
-        announced=text.moment(_part(paper, "submittedOnDailyAt", str, "") or _part(item, "publishedAt", str, "")),
-        signals={kind: float(n) for kind, (of, field) in counts.items() if (n := _part(of, field, int, -1)) >= 0},
+        announced=text.moment(part(paper, "submittedOnDailyAt", str, "") or part(item, "publishedAt", str, "")),
+        signals={kind: float(n) for kind, (of, field) in counts.items() if (n := part(of, field, int, -1)) >= 0},
     )
-
-
-def _part(whole: Any, field: str, kind: type[T], default: T | None = None) -> T:
-    """A field of the right kind; where it is missing or null, the *default* if there is one."""
-    if not isinstance(whole, dict):
-        raise batch.Unusable(f"{text.clean(str(whole), 100)!r} has no {field}")
-    value = default if whole.get(field) is None else whole[field]
-    if not isinstance(value, kind) or (isinstance(value, int) and not -1 <= value < 2**53):
-        name = text.clean(str(whole.get("id", "?")), 100)
-        raise batch.Unusable(f"its {field} is {'missing' if value is None else 'strange'} ({name})")
-    return value

@@ -20,8 +20,11 @@ KINDS = {module.__name__.rpartition(".")[2]: module.SOURCE for module in modules
 EXAMPLES = {
     "arxiv": "arxiv_rss.xml",
     "arxiv_api": "arxiv_api.xml",
+    "biorxiv": "biorxiv_rss.xml",
     "feed": "journal_rss2.xml",
     "hf_daily": "hf_daily.json",
+    "hn": "hn_search.json",
+    "jsonfeed": "jsonfeed.json",
 }
 each_kind = pytest.mark.parametrize("kind", sorted(KINDS))
 
@@ -56,6 +59,14 @@ def test_a_batch_holds_listings_of_this_source_with_keys_of_their_own(
     assert found.complete
     assert http.asked == ["https://example.org/document"]
     assert source(kind).fetch(http, found.memory) == found
+
+
+@each_kind
+def test_a_kind_whose_document_may_lie_at_home_hands_that_on(kind: str, document: Callable[[str], Served]) -> None:
+    http = document(EXAMPLES[kind])
+    source(kind).fetch(http, Memory())
+    dataclasses.replace(source(kind), internal=True).fetch(http, Memory())
+    assert http.internal == [False, True]
 
 
 @each_kind

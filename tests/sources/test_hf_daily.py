@@ -1,6 +1,7 @@
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Literal
 
 import pytest
 from served import Served
@@ -114,3 +115,22 @@ def test_more_than_2000_papers_are_cut() -> None:
     items = [{"paper": {"id": f"2601.{n:05}", "title": f"Paper {n}"}} for n in range(2_001)]
     found = batch(Served(json.dumps(items).encode()))
     assert (len(found.listings), found.complete) == (2_000, False)
+
+
+@pytest.mark.parametrize(
+    ("period", "asked"), [("week", "?week=2026-W01&limit=100"), ("month", "?month=2025-12&limit=100"), ("day", "")]
+)
+def test_a_list_may_be_that_of_the_running_week_or_month(
+    document: Document, monkeypatch: pytest.MonkeyPatch, period: Literal["day", "week", "month"], asked: str
+) -> None:
+    monkeypatch.setattr("digest.clock.system", lambda: datetime(2025, 12, 31, tzinfo=UTC))
+    http = document("hf_daily.json")
+    HfDailySource("daily", period=period).fetch(http, Memory())
+    assert http.asked == [f"https://huggingface.co/api/daily_papers{asked}"]
+
+
+def test_a_list_by_trend_has_no_date_and_an_address_no_period() -> None:
+    with pytest.raises(ValueError, match="sort=trending ignores the date"):
+        HfDailySource("daily", url="https://huggingface.co/api/daily_papers?date=2026-01-14&sort=trending")
+    with pytest.raises(ValueError, match="give either a period or the url"):
+        HfDailySource("daily", period="week", url="https://huggingface.co/api/daily_papers")

@@ -1,0 +1,100 @@
+"""bioRxiv and medRxiv: the RSS of their subjects, or an answer of https://api.biorxiv.org/details/.
+
+A paper's name is its DOI, which all its versions share; a later version says that it is a replacement.
+"""
+
+import re
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from digest.errors import SourceError
+from digest.model import Batch, Listing, Memory
+from digest.sources import batch, feed, text
+from digest.sources.http import Answer, Http
+from digest.sources.parts import loaded, looked_at, part
+
+
+@dataclass(frozen=True)
+class BiorxivSource:
+    """The newest preprints of a server's *subjects*, or the document at *url*."""
+
+    name: str
+    server: Literal["biorxiv", "medrxiv"] = "biorxiv"
+    subjects: tuple[str, ...] = ("all",)
+    url: str = ""
+    internal: bool = False
+
+    def __post_init__(self) -> None:
+        for subject in self.subjects:
+            if not re.fullmatch(r"[a-z]+(_[a-z]+)*", subject):
+                raise ValueError(f"{subject!r} is no subject; they look like genomics or cell_biology")
+
+    def fetch(self, http: Http, memory: Memory) -> Batch:
+        url = f"https://connect.{self.server}.org/{self.server}_xml.php?subject={'+'.join(self.subjects)}"
+        return batch.fetched(self.name, self.url or url, http, memory, read, listing, internal=self.internal)
+
+
+SOURCE = BiorxivSource
+
+
+def owns(answer: Answer) -> bool:
+    document = looked_at(answer)
+    if isinstance(document, dict):
+        return "collection" in document and "messages" in document
+    return bool(re.search(rb"<prism:publicationName>\s*(bio|med)Rxiv", answer.body[:20_000]))
+
+
+def title(answer: Answer) -> str:
+    return "bioRxiv and medRxiv" if isinstance(looked_at(answer), dict) else feed.title(answer)
+
+
+def read(answer: Answer) -> tuple[list[Any], list[str]]:
+    """The entries of a feed or an answer. Raises SourceError for anything else."""
+    if looked_at(answer) is None:
+        return feed.read(answer)
+    document = loaded(answer, dict, "answer of the bioRxiv API")
+    found, said = document.get("collection"), document.get("messages")
+    if not isinstance(found, list) or not isinstance(said, list):
+        raise SourceError(f"{answer.url} is no answer of the bioRxiv API; check the address")
+    message = said[0] if said and isinstance(said[0], dict) else {}
+    if message.get("status", "ok") != "ok" and not found:
+        why = text.clean(str(message["status"]), 200)
+        return [], [] if why.startswith("no posts found") else [f"the server says: {why}"]
+    total = str(message.get("total", ""))
+    more = total.isdecimal() and int(total) > len(found)
+    return found, [f"the answer holds {len(found)} of {total} papers; ask for fewer days"] if more else []
+
+
+def listing(entry: Any, source: str, base: str) -> Listing:
+    """A preprint in either shape. Raises Unusable."""
+    if not isinstance(entry, dict) or "doi" in entry:
+        return _detailed(entry, source)
+    paper = feed.listing(entry, source, base)
+    version = re.search(r"v(\d+)\b", paper.links.get("abstract", ""))
+    return _versioned(paper, version[1] if version else "1")
+
+
+def _detailed(item: Any, source: str) -> Listing:
+    doi, headline = text.doi(part(item, "doi", str)), text.clean(part(item, "title", str), text.TITLE)
+    if not doi or not headline:
+        raise batch.Unusable(f"it has no {'DOI' if headline else 'title'} ({text.clean(str(item['doi']), 100)})")
+    version, server = part(item, "version", str, "1"), part(item, "server", str, "biorxiv").lower()
+    page = text.web_address(f"https://www.{server}.org/content/{doi}v{version}")
+    journal = text.doi(part(item, "published", str, ""))
+    links = {"abstract": page, "pdf": page and f"{page}.full.pdf", "journal": journal and f"https://doi.org/{journal}"}
+    paper = Listing(
+        source=source,
+        key=doi,
+        title=headline,
+        abstract=text.clean(part(item, "abstract", str, "")),
+        authors=text.names([part(item, "authors", str, "")]),
+        ids={"doi": doi},
+        categories=text.words([part(item, "category", str, "")]),
+        links={what: address for what, address in links.items() if address},
+        announced=text.moment(part(item, "date", str, "")),
+    )
+    return _versioned(paper, version)
+
+
+def _versioned(paper: Listing, version: str) -> Listing:
+    return replace(paper, key=paper.ids.get("doi", paper.key), announce_type="new" if version == "1" else "replace")

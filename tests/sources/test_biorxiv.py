@@ -1,0 +1,56 @@
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+from served import Served
+
+from digest.errors import SourceError
+from digest.model import Batch, Memory
+from digest.sources.biorxiv import BiorxivSource
+
+Document = Callable[[str], Served]
+
+
+def batch(http: Served) -> Batch:
+    return BiorxivSource("bio").fetch(http, Memory())
+
+
+@pytest.mark.parametrize("name", ["biorxiv_rss.xml", "biorxiv_api.json"])
+def test_a_preprint_is_known_by_its_doi_and_a_later_version_is_a_replacement(document: Document, name: str) -> None:
+    alga, moths = batch(document(name)).listings
+    assert (alga.key, alga.ids["doi"]) == ("10.1101/2026.01.05.697001", "10.1101/2026.01.05.697001")
+    assert (alga.title, alga.abstract) == ("A mini-chromosome of a reef alga", "We found a small chromosome.")
+    assert alga.authors == ("Byron, A.", "Hopper, G. M.", "Noether, E.")
+    assert alga.announced == datetime(2026, 1, 6, tzinfo=UTC)
+    assert alga.links["abstract"].startswith("https://www.biorxiv.org/content/10.1101/2026.01.05.697001v1")
+    assert (alga.announce_type, moths.announce_type) == ("new", "replace")
+
+
+def test_the_api_knows_the_journal_and_how_much_is_missing(document: Document) -> None:
+    found = batch(document("biorxiv_api.json"))
+    assert found.listings[1].links["journal"] == "https://doi.org/10.5555/jir.2026.9"
+    assert "journal" not in found.listings[0].links
+    assert found.listings[0].categories == ("genomics",)
+    assert found.warnings == (
+        "the answer holds 3 of 57 papers; ask for fewer days",
+        "entry 3 is left out: it has no DOI (n/a)",
+    )
+    assert not found.complete
+
+
+def test_a_day_without_papers_is_no_trouble_and_other_answers_are() -> None:
+    assert batch(Served(b'{"messages": [{"status": "no posts found"}], "collection": []}')).warnings == ()
+    assert batch(Served(b'{"messages": [{"status": "bad day"}], "collection": []}')).warnings == (
+        "the server says: bad day",
+    )
+    with pytest.raises(SourceError, match="is no answer of the bioRxiv API"):
+        batch(Served(b'{"messages": "?"}'))
+
+
+def test_server_and_subjects_make_the_address(document: Document) -> None:
+    http = document("biorxiv_rss.xml")
+    BiorxivSource("med", server="medrxiv", subjects=("oncology", "cell_biology")).fetch(http, Memory())
+    assert http.asked == ["https://connect.medrxiv.org/medrxiv_xml.php?subject=oncology+cell_biology"]
+    with pytest.raises(ValidationError, match="is no subject; they look like genomics"):
+        TypeAdapter(BiorxivSource).validate_python({"name": "bio", "subjects": ["../x"]})

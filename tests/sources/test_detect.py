@@ -1,0 +1,105 @@
+"""What a document is, told from the document alone."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from served import DOCUMENTS, Served
+
+from digest.errors import SourceError
+from digest.model import Memory
+from digest.sources import detect
+from digest.sources.feed import FeedSource
+from digest.sources.http import Answer
+
+NOW = datetime(2026, 1, 16, tzinfo=UTC)
+HERE = "https://journal.example/"
+
+
+class Site:
+    """An Http with several documents; what it does not have is not there."""
+
+    def __init__(self, **documents: str) -> None:
+        self.documents = {HERE + path: (DOCUMENTS / name).read_bytes() for path, name in documents.items()}
+        self.asked: list[tuple[str, bool]] = []
+
+    def get(self, url: str, memory: Memory | None = None, accept: str = "", *, internal: bool = False) -> Answer:
+        self.asked.append((url, internal))
+        if url not in self.documents:
+            raise SourceError(f"{url} answered 404 Not Found; check the address")
+        return Answer(url, self.documents[url])
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "title"),
+    [
+        ("arxiv_rss.xml", "arxiv", "cs.AI, cs.LG updates on arXiv.org"),
+        ("arxiv_atom.xml", "arxiv", "cs.CL updates on arXiv.org"),
+        ("arxiv_api.xml", "arxiv_api", "arXiv Query: search_query=all:testing&id_list=&start=0&max_results=2"),
+        ("biorxiv_rss.xml", "biorxiv", "bioRxiv Subject Collection: Genomics"),
+        ("biorxiv_api.json", "biorxiv", "bioRxiv and medRxiv"),
+        ("blog_atom.xml", "feed", "A laboratory's notebook"),
+        ("hf_daily.json", "hf_daily", "Hugging Face Daily Papers"),
+        ("hn_rss.xml", "hn", 'Hacker News: Newest: "arxiv.org"'),
+        ("hn_search.json", "hn", "Hacker News"),
+        ("journal_rss1.xml", "feed", "Revista"),
+        ("journal_rss2.xml", "feed", "Journal of Imaginary Results"),
+        ("jsonfeed.json", "jsonfeed", "Notes from a lab"),
+    ],
+)
+def test_a_document_tells_its_kind_and_title(name: str, kind: str, title: str) -> None:
+    found = detect.at(HERE, Site(**{"": name}), NOW)
+    assert (found.kind, found.title) == (kind, title)
+    assert found.batch.listings
+    assert "mine" not in {listing.source for listing in found.batch.listings}
+
+
+@pytest.mark.parametrize("folder", ["arxiv_rss", "arxiv_api", "journals", "general"])
+def test_the_kinds_of_real_documents_are_told(given: Path, folder: str) -> None:
+    expected = {"arxiv_rss": {"arxiv"}, "arxiv_api": {"arxiv_api"}, "journals": {"feed"}}
+    kinds, refused = set(), []
+    for path in (given / "feeds" / folder).glob("*.xml"):
+        try:
+            kinds.add(detect.at(HERE, Served(path.read_bytes()), NOW).kind)
+        except SourceError:
+            refused.append(path.name)
+    assert refused == (["id_abc_s0_m100.xml"] if folder == "arxiv_api" else [])
+    assert kinds == expected.get(folder, {"feed", "biorxiv", "hn"})
+
+
+def test_what_nobody_can_read_is_described_without_a_name(document: Callable[[str], Served]) -> None:
+    with pytest.raises(SourceError, match=rf"^{HERE} is no feed: a page titled “503 – Back soon” came instead"):
+        detect.at(HERE, document("error_page.html"), NOW)
+
+
+def test_health_is_a_word(document: Callable[[str], Served]) -> None:
+    def word(body: bytes) -> str:
+        return detect.at(HERE, Served(body), NOW).health
+
+    journal = (DOCUMENTS / "journal_rss2.xml").read_bytes()
+    assert word(journal) == "fresh"
+    assert word(b'<rss version="2.0"><channel><title>Weekend</title></channel></rss>') == "quiet"
+    found = detect.at(HERE, Served(journal), NOW + timedelta(days=60))
+    assert found.health == "stale"
+
+
+def test_a_configured_source_is_looked_at_as_it_is(document: Callable[[str], Served]) -> None:
+    found = detect.of(FeedSource("mine", HERE), document("journal_rss2.xml"), NOW)
+    assert (found.kind, found.title, found.url) == ("feed", "Journal of Imaginary Results", HERE)
+    assert {listing.source for listing in found.batch.listings} == {"mine"}
+
+
+def test_behind_a_page_is_the_first_feed_it_names_that_works() -> None:
+    site = Site(**{"": "journal_page.html", "feed?journal=jir&x=1": "journal_rss2.xml"})
+    found = detect.behind(HERE, site, NOW, internal=True)
+    assert (found.kind, found.url) == ("feed", f"{HERE}feed?journal=jir&x=1")
+    assert site.asked == [(HERE, True), (f"{HERE}gone.rss", True), (found.url, True)]
+
+
+def test_a_page_cannot_lead_home() -> None:
+    site = Site(**{"": "journal_page.html"})
+    site.documents[HERE] = site.documents[HERE].replace(b"/gone.rss", b"http://169.254.169.254/rss")
+    with pytest.raises(SourceError, match="is no feed: a page titled “Journal of Invented Reefs”"):
+        detect.behind(HERE, site, NOW, internal=True)
+    assert ("http://169.254.169.254/rss", False) in site.asked
