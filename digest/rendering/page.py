@@ -6,7 +6,8 @@ A letter (a layout without a `card` block) has `publication` and whatever `…_u
 from dataclasses import dataclass
 
 from digest.model import Candidate
-from digest.rendering.words import clean, cut, excerpt, listed, safe
+from digest.rendering.excerpts import excerpt
+from digest.rendering.words import clean, cut, listed, safe
 
 VALUES = frozenset(
     {

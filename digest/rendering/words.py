@@ -17,7 +17,6 @@ _UNFIT = re.compile(
     "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0e\ufeff"
     "\ufff9-\uffff\ufdd0-\ufdef\ud800-\udfff\U000e0000-\U000e0fff]"
 )
-_SENTENCE = re.compile(r"[.!?…。]['\"”’)]*(?=\s+[A-Z0-9\"“‘(]|$|(?<=。))")
 _WIDTH = 70
 """of a line of the text part: 72 with a marker and a blank before it"""
 
@@ -34,14 +33,6 @@ def cut(text: str, limit: int) -> str:
     head = text[:limit]
     end = head.rfind(" ", limit // 2)
     return head[: end if end > 0 else limit - 1].rstrip(" ,;:–-") + "…"
-
-
-def excerpt(text: str, limit: int = 480) -> str:
-    """The first sentences of *text* that fit into *limit* characters; words, when the first sentence is too long."""
-    if len(text) <= limit:
-        return text
-    ends = [match.end() for match in _SENTENCE.finditer(text[:limit])]
-    return text[: ends[-1]] if ends and ends[-1] > limit // 2 else cut(text, limit)
 
 
 def listed(names: Iterable[str], most: int = 3) -> str:

@@ -19,19 +19,6 @@ def test_a_cut_text_is_never_longer_and_begins_as_it_began(text: str, limit: int
     assert text.startswith(cut.removesuffix("…")) or cut == text
 
 
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("One sentence here. Another one there. A third.", "One sentence here. Another one there."),
-        ("A single sentence that goes on and on for ever", "A single sentence that goes on and on…"),
-        ("Short.", "Short."),
-        ("短い文です。もう一つの文です。" * 3, "短い文です。もう一つの文です。短い文です。もう一つの文です。"),
-    ],
-)
-def test_an_excerpt_ends_with_a_sentence_or_a_word(text: str, shown: str):
-    assert words.excerpt(text, 41 if "One" in text or "single" in text else 33) == shown
-
-
 def test_three_authors_are_named_and_the_rest_counted():
     assert words.listed(["A", "B", "C"]) == "A, B, C"
     assert words.listed("ABCDEFG") == "A, B, C and 4 more"
