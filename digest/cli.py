@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -162,17 +163,14 @@ def demo() -> None:
     """The whole way on bundled data, offline: collect, rank, render, deliver to outbox/."""
     from digest.config import shipped
 
-    here = Path.cwd()
-    os.environ |= {
-        "DIGEST_DATABASE": f"sqlite:///{here / 'demo.db'}",
-        "DIGEST_KEYS": str(here / "demo.keys"),
-        "DIGEST_TRANSPORT__PATH": str(here / "outbox"),
-    }
-    session.config, session.now = shipped("examples") / "demo.yaml", clock.fixed(moment(DEMO_NOW))
+    for name in [n for n in os.environ if n.upper().startswith(("DIGEST_DATABASE", "DIGEST_KEYS", "DIGEST_TRANSPORT"))]:
+        del os.environ[name]  # samples never enter a real database, nor mail a real relay
+    samples = shipped("examples")
+    session.config, session.now = _demo_config(samples), clock.fixed(moment(DEMO_NOW))
     app = session.app
     if not app.catalog.subscribers.all():
         yesterday = app.clock() - timedelta(hours=12)
-        _import(shipped("examples") / "subscribers.csv", "sample subscriber of the demo", yesterday)
+        _import(samples / "subscribers.csv", "sample subscriber of the demo", yesterday)
     collect([])
     publish(wait=False)
     new = _deliver()
@@ -181,22 +179,35 @@ def demo() -> None:
         say(f"{new} messages are in outbox/ (a Maildir: mutt -f outbox). Run it again: nothing is sent twice.")
     else:
         say("Nothing was sent: every turn that is due has had its mail. Delete demo.db and outbox/ to start over.")
-    say("To see one: digest --config examples/demo.yaml --now " + DEMO_NOW + " preview lena@example.org --open")
+    called = sys.argv[0] if Path(sys.argv[0]).name == "digest" else "digest"  # `make demo` leaves it in .venv/bin
+    say(f"Now try: {called} --config demo.yaml --now {DEMO_NOW} preview --topics robots --open")
+
+
+def _demo_config(samples: Path) -> Path:
+    """demo.yaml in this folder, for the other commands too: the sample's, with its feeds where they lie."""
+    mark, path = "# Written by `digest demo`, anew each time.\n", Path("demo.yaml")
+    if path.exists() and not path.read_text("utf-8", "replace").startswith(mark):
+        raise ConfigError(f"{path.absolute()} is not the demo's; run `digest demo` in another folder")
+    sample = (samples / "demo.yaml").read_text("utf-8")
+    path.write_text(mark + sample.replace("file:feeds", f"file:{samples.absolute() / 'feeds'}"), "utf-8")
+    return path
 
 
 def _who_got_what(app: "App") -> "Table":
+    from rich.markup import escape
+
     from digest.rendering.press import items
 
-    made = table("subscriber", "turn", "state", "papers and why", title="Who got what, and why")
+    made = table("subscriber", "papers and why", title="Who got what, and why")
     for delivery in app.catalog.deliveries.of():
         digest = delivery.digest
         reader = app.catalog.subscribers.get(digest.subscriber)
         edition = app.catalog.editions.get(digest.edition) if digest.edition else None
         best = items(edition, digest.picks[:3]) if edition else []
-        lines = [f"{item.candidate.card.title[:60]}\n  [dim]{' · '.join(item.reasons)}[/dim]" for item in best]
+        lines = [f"{escape(i.candidate.card.title)}\n[dim]{escape(' · '.join(i.reasons))}[/dim]" for i in best]
         more = len(digest.picks) - len(best)
         papers = "\n".join(lines + ([f"[dim]and {more} more[/dim]"] if more > 0 else [])) or delivery.reason
-        made.add_row(reader.address, digest.turn, delivery.state, papers)
+        made.add_row(f"{escape(reader.address)}\n[dim]{digest.turn}[/dim]\n{delivery.state}", papers, end_section=True)
     return made
 
 
@@ -377,27 +388,29 @@ def _named(topics: str) -> "Interest":
 
 
 def _show(preview: "Preview") -> None:
-    from rich.markup import escape
-    from rich.padding import Padding
+    """Plain, not Rich: somebody waits for this, and Rich takes longer to load than the cards to print."""
+    from textwrap import fill
 
-    out = console()
-    out.print(f"[bold]{escape(preview.parts.subject)}[/bold]")
-    out.print(f"[dim]edition of {preview.edition.date}, turn {preview.turn}, {len(preview.items)} papers[/dim]\n")
+    width = max(40, min(shutil.get_terminal_size().columns, 100))
+
+    def line(text: str, indent: str = "   ", **style: Any) -> None:
+        if text:
+            filled = fill(text, width, initial_indent=indent, subsequent_indent="   ", break_on_hyphens=False)
+            say(typer.style(filled, **style))
+
+    line(preview.parts.subject, "", bold=True)
+    line(f"edition of {preview.edition.date}, turn {preview.turn}, {len(preview.items)} papers", "", dim=True)
     for place, item in enumerate(preview.items, 1):
         card = item.candidate.card
-        out.print(f"[bold]{place}. {escape(card.title)}[/bold]")
-        authors = ", ".join(card.authors[:3]) + (f" and {len(card.authors) - 3} more" if len(card.authors) > 3 else "")
-        for line in (
-            authors,
-            item.candidate.trend_line,
-            " · ".join(item.reasons),
-            card.links[0][1] if card.links else "",
-        ):
-            if line:
-                out.print(Padding(escape(line), (0, 0, 0, 3)), style="dim" if line == authors else "")
-        out.print()
+        say()
+        line(card.title, f"{place}. ", bold=True)
+        line(", ".join(card.authors[:3]) + (f" and {len(card.authors) - 3} more" if card.authors[3:] else ""), dim=True)
+        why, trend = " · ".join(item.reasons), item.candidate.trend_line
+        line("" if trend in why else trend)
+        line(why)
+        line(card.links[0][1] if card.links else "", fg="blue")
     if not preview.items:
-        out.print("nothing fits: this turn would be skipped")
+        say("nothing fits: this turn would be skipped")
 
 
 @cli.command()
@@ -532,8 +545,6 @@ def deliveries_show(
         raise NotFound(f"there is no delivery {number}")
     reader = app.catalog.subscribers.get(found.digest.subscriber)
     if eml:
-        import sys
-
         sys.stdout.buffer.write(app.printing.message(found.digest, reader))
         return
     for name in ("state", "reason", "attempts", "sha256", "resent", "ended"):

@@ -78,9 +78,7 @@ def test_init_makes_what_is_needed_and_keeps_what_is_there(digest, tmp_path):
     assert (tmp_path / "digest.keys").read_bytes() == keys
 
 
-def test_the_demo_goes_the_whole_way_and_sends_nothing_twice(digest, tmp_path, monkeypatch):
-    for name in ("DIGEST_DATABASE", "DIGEST_KEYS", "DIGEST_TRANSPORT__PATH"):
-        monkeypatch.setenv(name, "")  # put back afterwards
+def test_the_demo_goes_the_whole_way_and_sends_nothing_twice(digest, tmp_path):
     code, out, err = digest("demo")
     assert (code, err) == (0, "")
     mails = sorted(tmp_path.glob("outbox/new/*"))
@@ -90,7 +88,31 @@ def test_the_demo_goes_the_whole_way_and_sends_nothing_twice(digest, tmp_path, m
     code, out, _ = digest("demo")
     assert "Nothing was sent" in out
     assert sorted(tmp_path.glob("outbox/new/*")) == mails
-    assert DEMO_NOW in out
+
+
+def test_what_the_demo_says_to_try_next_works(digest, tmp_path):
+    said = digest("demo")[1].splitlines()[-1]
+    words = said.partition(f"--now {DEMO_NOW} ")[2].removesuffix(" --open").split()
+    code, out, _ = digest("--config", "demo.yaml", *words, now=DEMO_NOW)
+    assert code == 0
+    assert "1. " in out
+    assert digest("--config", "demo.yaml", "preview", "lena@example.org", now=DEMO_NOW)[0] == 0
+
+
+def test_the_demo_touches_no_real_database(digest, tmp_path, monkeypatch):
+    monkeypatch.setenv("DIGEST_DATABASE", "sqlite:///real.db")
+    monkeypatch.setenv("DIGEST_TRANSPORT__PATH", "real")
+    assert digest("demo")[0] == 0
+    assert not (tmp_path / "real.db").exists()
+    assert not (tmp_path / "real").exists()
+
+
+def test_the_demo_keeps_a_demo_yaml_that_is_not_its_own(digest, tmp_path):
+    (tmp_path / "demo.yaml").write_text("database: mine")
+    code, _, err = digest("demo")
+    assert code == 2
+    assert "run `digest demo` in another folder" in err
+    assert (tmp_path / "demo.yaml").read_text() == "database: mine"
 
 
 def test_a_preview_by_topics_takes_unknown_names_as_free_text_and_says_so(ready):

@@ -277,6 +277,12 @@ def test_every_file_of_the_sample_is_explained_and_every_document_is_a_source() 
     assert sorted(source["url"] for source in DEMO["sources"]) == [f"file:feeds/{name}" for name in DOCUMENTS]
 
 
+def test_what_a_run_leaves_in_the_sample_is_not_packed() -> None:
+    packed = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["hatch"]["build"]["targets"]["wheel"]
+    names = {name for name in packed["force-include"] if name.startswith("examples")}
+    assert names == {"examples/demo.yaml", "examples/subscribers.csv", "examples/feeds"}
+
+
 def test_the_four_sample_subscribers_are_due_at_the_moment_of_the_demo() -> None:
     assert NOW.strftime("%Y-%m-%dT%H:%M:%SZ") in (EXAMPLES / "README.md").read_text("utf-8")
     with (EXAMPLES / "subscribers.csv").open(encoding="utf-8", newline="") as file:
