@@ -66,6 +66,8 @@ def compose(app: App) -> None:
 
 
 def post(app: App) -> None:
+    if app.deliver.problems:
+        return  # nothing may leave; delivering says why
     if sent := app.subscriptions.post(app.transport):
         log.info("%d confirmation mails sent", sent)
 

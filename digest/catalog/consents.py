@@ -42,18 +42,17 @@ class Consents:
         with self._store.write() as db:
             db.execute(insert(t.sign_ups).values({name: getattr(sign_up, name) for name in columns}))
 
-    def queued(self, limit: int = 500) -> list[SignUp]:
-        """Oldest first."""
-        return self._sign_ups(t.sign_ups.c.state == "queued", limit)
+    def queued(self, untried_since: datetime, limit: int = 500) -> list[SignUp]:
+        """Oldest first, without those that were tried after *untried_since*."""
+        s = t.sign_ups
+        return self._sign_ups((s.c.state == "queued") & (s.c.mailed.is_(None) | (s.c.mailed <= untried_since)), limit)
 
     def sign_up(self, public_id: str) -> SignUp | None:
         return next(iter(self._sign_ups(t.sign_ups.c.public_id == public_id, 1)), None)
 
     def mark(self, sign_up: SignUp, state: str, now: datetime) -> None:
         """Committed before the confirmation mail leaves: a crash loses a mail, never sends two."""
-        values: dict[str, Any] = {"state": state}
-        if state in ("sending", "queued"):  # back in the queue, it has not used up its budget
-            values["mailed"] = now if state == "sending" else None
+        values: dict[str, Any] = {"state": state} | ({"mailed": now} if state == "sending" else {})
         with self._store.write() as db:
             db.execute(update(t.sign_ups).where(t.sign_ups.c.id == sign_up.id).values(values))
 
@@ -64,7 +63,7 @@ class Consents:
     def mailed_since(self, after: datetime, *, fingerprint: str | None = None, network: str | None = None) -> int:
         """Confirmation mails that left since *after*, to one address, for one network, or in all."""
         s = t.sign_ups
-        wanted = s.c.mailed > after
+        wanted = (s.c.mailed > after) & (s.c.state != "queued")  # back in the queue, it has not used up its budget
         if fingerprint is not None:
             wanted &= s.c.fingerprint == fingerprint
         if network is not None:

@@ -12,15 +12,19 @@ from digest.catalog.consents import SignUp
 from digest.clock import Clock
 from digest.delivery import Transport
 from digest.delivery.address import canonical, network, normal
+from digest.delivery.verdict import Stop, verdict
 from digest.errors import BadLink, DigestError, NotFound
 from digest.links import Links, Purpose, new_public_id
-from digest.model import WELCOME, Cadence, Interest, Outgoing, Schedule, Standing, Subscriber, Topic, Turn
+from digest.model import WELCOME, Cadence, Interest, Outgoing, Schedule, Standing, State, Subscriber, Topic, Turn
 from digest.rendering.press import letter
 from digest.services.printing import Printing
 
 KEPT = timedelta(days=30)
 """how long an unconfirmed request is remembered"""
 
+
+PATIENCE, AGAIN = timedelta(days=1), timedelta(minutes=5)
+"""how long a confirmation mail is tried, and how long after an attempt the next one is made"""
 
 ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 """before every link was made: none has expired"""
@@ -107,11 +111,15 @@ class Subscriptions:
 
     def never(self, token: str) -> None:
         """Whoever got a confirmation mail wants none from us, ever; it is never too late to say so. Raises BadLink."""
-        sign_up = self.catalog.consents.sign_up(self.links.read(token, Purpose.CONFIRM, ANY_TIME))
-        if sign_up is None:
+        public_id = self.links.read(token, Purpose.CONFIRM, ANY_TIME)
+        sign_up = self.catalog.consents.sign_up(public_id)
+        subscriber = self.catalog.subscribers.by_public_id(public_id)  # outlives the request
+        address = sign_up.address if sign_up else subscriber.address if subscriber else ""
+        if not address:
             return
-        self.catalog.consents.suppress(sign_up.fingerprint, "asked never to be written to", self.clock())
-        if subscriber := self.catalog.subscribers.by_address(sign_up.address):
+        mark = self.links.fingerprint(canonical(address))
+        self.catalog.consents.suppress(mark, "asked never to be written to", self.clock())
+        if subscriber := self.catalog.subscribers.by_address(address):
             self._end(subscriber, "never")
 
     def preferences(self, token: str) -> Subscriber:
@@ -154,6 +162,9 @@ class Subscriptions:
         address, now = normal(address), self.clock()
         if why := self.catalog.consents.suppressed(self.links.fingerprint(canonical(address))):
             raise DigestError(f"{address} must not be written to: {why}")
+        known = self.catalog.subscribers.by_address(address)
+        if known and known.standing is Standing.LEFT:
+            raise DigestError(f"{address} has left; ask them to sign up again, or add them without --confirmed")
         subscriber = self._begin(address, new_public_id(), interest, schedule, count, after)
         self.catalog.consents.record(subscriber.public_id, "operator", now, {"reason": reason})
         return subscriber
@@ -183,7 +194,8 @@ class Subscriptions:
         if subscriber.standing is Standing.LEFT:
             changed = replace(changed, standing=Standing.LEFT)
         moved = changed.schedule != subscriber.schedule or changed.standing != subscriber.standing
-        self.catalog.subscribers.put(changed, changed.schedule.next(self.clock()) if moved else None)
+        moves = moved and not self._owed(subscriber)
+        self.catalog.subscribers.put(changed, changed.schedule.next(self.clock()) if moves else None)
 
     def wake(self) -> int:
         """End the pauses that are over; how many."""
@@ -223,23 +235,24 @@ class Subscriptions:
     def post(self, transport: Transport) -> int:
         """Send the confirmation mails that are asked for and allowed; how many left. At most once each. Raises Busy."""
         with self.catalog.consents.exclusive():
-            return self._post(transport)
+            return 0 if self.catalog.deliveries.paused() else self._post(transport)
 
     def _post(self, transport: Transport) -> int:
-        waiting = self._allowed(self.catalog.consents.queued())
+        waiting = self._allowed(self.catalog.consents.queued(self.clock() - AGAIN))
         first = next(waiting, None)
         if first is None:
             return 0
         sign_ups: dict[int, SignUp] = {}
         sent = 0
         for outcome in transport.deliver(self._letters(first, waiting, sign_ups)):
-            sign_up = sign_ups[outcome.id]
-            permanent = outcome.code >= 500 or self.clock() - sign_up.at > timedelta(days=1)
-            state = "mailed" if outcome.accepted else "failed" if permanent else "queued"
-            self.catalog.consents.mark(sign_up, state, self.clock())
+            sign_up, now = sign_ups.pop(outcome.id), self.clock()
+            found = verdict(outcome, 1, now, sign_up.at + PATIENCE)
+            self.catalog.consents.mark(sign_up, _POSTED.get(found.state, "failed"), now)
             sent += outcome.accepted
-            if state == "queued":
-                break  # the server is in trouble: once more at the next tick
+            if found.stop is Stop.PAUSE:
+                self.catalog.deliveries.pause(found.text, now)
+            if found.stop is not Stop.NONE:
+                break  # the server is in trouble, not this address
         return sent
 
     def tidy(self) -> int:
@@ -272,12 +285,12 @@ class Subscriptions:
         stationery, now = self.printing.stationery("confirm"), self.clock()
         for sign_up in chain([first], rest):
             sign_ups[sign_up.id] = sign_up
-            self.catalog.consents.mark(sign_up, "sending", self.clock())
             token = self.links.sign(Purpose.CONFIRM, sign_up.public_id, at=now)
             base, domain = self.printing.publication.base_url, self.printing.publication.sender.rpartition("@")[2]
             message_id = self.links.message_id(sign_up.public_id, "confirm", domain)
             values = {"confirm_url": f"{base}/confirm/{token}", "never_url": f"{base}/never/{token}"}
             message = self.printing.signed(letter(stationery, sign_up.address, message_id, now, values), now)
+            self.catalog.consents.mark(sign_up, "sending", self.clock())
             yield Outgoing(sign_up.id, self.printing.return_path(0), sign_up.address, message)
 
     # ---- helpers
@@ -305,7 +318,14 @@ class Subscriptions:
             since=known.since if known and active else now,
         )
         first = schedule.next(after or now) if active or after else Turn(WELCOME, now)
-        return self.catalog.subscribers.put(subscriber, first)
+        kept = known is not None and active and self._owed(known)
+        return self.catalog.subscribers.put(subscriber, None if kept else first, again=not active)
+
+    def _owed(self, subscriber: Subscriber) -> bool:
+        """Whether they wait for a turn that a new schedule must not take away: the welcome, or one that is due."""
+        turn = self.catalog.subscribers.turn(subscriber.id)
+        due = turn is not None and turn.due <= self.clock() and subscriber.standing is Standing.ACTIVE
+        return due or (turn is not None and turn.label == WELCOME)
 
     def _end(self, subscriber: Subscriber, event: str) -> None:
         self.catalog.subscribers.stand(subscriber.id, Standing.LEFT)
@@ -316,6 +336,10 @@ class Subscriptions:
         if subscriber is None or not subscriber.address:
             raise BadLink
         return subscriber
+
+
+_POSTED = {State.SENT: "mailed", State.UNCERTAIN: "mailed", State.PENDING: "queued"}
+"""what becomes of a request; one that may have arrived counts as mailed, since a second would be one too many"""
 
 
 def _kept(proof: Proof) -> dict[str, str]:

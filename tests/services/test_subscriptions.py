@@ -8,7 +8,7 @@ from factories import NOW
 
 from digest.errors import AddressError, BadLink, DigestError, NotFound
 from digest.links import Purpose
-from digest.model import WELCOME, Cadence, Interest, Schedule, Standing
+from digest.model import WELCOME, Cadence, Interest, Outcome, Phase, Schedule, Standing
 from digest.services.subscriptions import KEPT, Preferences, Proof
 
 PROOF = Proof("192.0.2.1", "Browser", "http://127.0.0.1:8000/", "I want mail.")
@@ -220,3 +220,100 @@ def test_an_export_holds_all_that_is_known_of_a_person(app):
     export = app.subscriptions.exported(ada)
     assert (export["address"], export["topics"]) == ("ada@example.org", ["Retrieval"])
     assert export["consents"][0]["proof"] == {"reason": "asked"}
+
+
+class Line:
+    """A transport that says what it is told to."""
+
+    def __init__(self, *says):
+        self.says, self.mails = list(says), []
+
+    def deliver(self, mails):
+        for mail in mails:
+            self.mails.append(mail.recipient)
+            yield Outcome(mail.id, *(self.says.pop(0) if self.says else (Phase.FINAL, 250, "ok")))
+
+
+def ask_many(app, number):
+    for n in range(number):
+        ask(app, f"reader{n}@example.org", proof=replace(PROOF, ip=f"192.0.2.{n}"))
+
+
+def test_a_confirmation_that_may_have_arrived_is_not_sent_again(app, clock):
+    ask(app)
+    line = Line((Phase.FINAL, 0, "the connection was lost"))
+    for _ in range(50):
+        app.subscriptions.post(line)
+        clock.forward(minutes=6)
+    assert line.mails == ["ada@example.org"]
+
+
+def test_one_address_that_is_deferred_does_not_hold_up_the_others(app, clock):
+    ask_many(app, 3)
+    line = Line((Phase.RCPT, 450, "4.2.1 greylisted"))
+    assert app.subscriptions.post(line) == 2
+    assert app.subscriptions.post(line) == 0, "a moment later it would hear the same"
+    clock.forward(minutes=5)
+    assert app.subscriptions.post(line) == 1
+    assert line.mails == ["reader0@example.org", "reader1@example.org", "reader2@example.org", "reader0@example.org"]
+
+
+def test_a_wrong_password_loses_no_request_and_pauses(app):
+    ask_many(app, 3)
+    line = Line((Phase.HELLO, 535, "5.7.8 bad credentials"))
+    assert app.subscriptions.post(line) == 0
+    assert "535" in app.catalog.deliveries.paused()
+    assert app.subscriptions.post(line) == 0, "paused means that nothing leaves"
+    app.catalog.deliveries.resume()
+    assert app.subscriptions.post(line) == 2, "the first one again after a while"
+
+
+def test_a_letter_that_cannot_be_printed_leaves_its_request_in_the_queue(app, monkeypatch):
+    ask(app)
+    with monkeypatch.context() as broken:
+        broken.setattr(app.printing, "signed", lambda message, date: {}["key"])
+        with pytest.raises(KeyError):
+            app.subscriptions.post(app.transport)
+    assert app.subscriptions.post(app.transport) == 1
+
+
+def test_a_new_schedule_does_not_take_away_the_welcome_nor_a_turn_that_is_due(app, clock):
+    ada = app.subscriptions.add("ada@example.org", Interest(), Schedule(), "asked")
+    app.subscriptions.set(ada, Preferences(ada.interest, WEEKLY))
+    assert app.catalog.subscribers.turn(ada.id).label == WELCOME
+    bob = app.subscriptions.add("bob@example.org", Interest(), Schedule(), "asked", after=clock())
+    clock.forward(days=1)
+    app.subscriptions.set(bob, Preferences(bob.interest, WEEKLY))
+    assert app.catalog.subscribers.turn(bob.id).label == "2026-01-17"
+
+
+def test_confirming_a_second_request_does_not_take_away_the_welcome(app, confirmation, clock):
+    clock.forward(minutes=11)
+    ask(app)
+    app.subscriptions.post(app.transport)
+    for mail in mails(app):
+        app.subscriptions.confirm(token(mail), PROOF)
+    assert app.catalog.subscribers.turn(reader(app).id).label == WELCOME
+
+
+def test_an_import_does_not_bring_back_who_has_left(app):
+    ada = app.subscriptions.add("ada@example.org", Interest(), WEEKLY, "asked")
+    app.subscriptions.leave(app.links.sign(Purpose.UNSUBSCRIBE, ada.public_id))
+    with pytest.raises(DigestError, match="has left"):
+        app.subscriptions.add("ada@example.org", Interest(), WEEKLY, "the list of last year")
+    assert reader(app).standing is Standing.LEFT
+
+
+def test_leaving_in_the_moment_preferences_are_saved_wins(app, monkeypatch):
+    ada = app.subscriptions.add("ada@example.org", Interest(), WEEKLY, "asked")
+    app.subscriptions.leave(app.links.sign(Purpose.UNSUBSCRIBE, ada.public_id))
+    app.subscriptions.set(ada, Preferences(ada.interest, Schedule()))
+    assert reader(app).standing is Standing.LEFT
+
+
+def test_never_again_holds_for_a_subscriber_whose_request_was_tidied_away(app, confirmation, clock):
+    app.subscriptions.confirm(confirmation, PROOF)
+    clock.forward(days=60)
+    app.subscriptions.tidy()
+    app.subscriptions.never(confirmation)
+    assert reader(app).standing is Standing.LEFT
