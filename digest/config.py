@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from ipaddress import ip_address
 from pathlib import Path
+from textwrap import indent
 from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -453,6 +454,45 @@ def schema() -> dict[str, Any]:
     found = Settings.model_json_schema()
     found["properties"]["topics"] = {"anyOf": [found["properties"]["topics"], {"type": "string"}]}  # or a file of them
     return found
+
+
+def with_source(path: Path, entry: Mapping[str, Any]) -> tuple[str, bool]:
+    """*entry* as it stands in the list of sources, and whether it was written to the end of the list in *path*.
+
+    Every comment stays; what is not laid out an entry under the other is left for a person to edit.
+    """
+    item = yaml.safe_dump([dict(entry)], sort_keys=False, allow_unicode=True, width=1_000)
+    text = path.read_bytes().decode("utf-8")
+    node = _sources_in(text)
+    if node is None or not text.endswith("\n") or "\r" in text:
+        return indent(item, "  "), False
+    item = indent(item, " " * node.start_mark.column)
+    lines = text.splitlines(keepends=True)
+    at = _end(node).line + 1
+    while at < len(lines) and re.match(rf" {{{node.start_mark.column + 1},}}#", lines[at]):
+        at += 1  # a comment within the last entry
+    longer = "".join((*lines[:at], item, *lines[at:]))
+    before, after = yaml.safe_load(text), yaml.safe_load(longer)
+    safe: bool = after == before | {"sources": [*before["sources"], dict(entry)]}
+    if safe:
+        path.write_bytes(longer.encode())
+    return item, safe
+
+
+def _sources_in(text: str) -> yaml.SequenceNode | None:
+    """The list, when it is laid out an entry under the other."""
+    tree = yaml.compose(text, Loader=_LOADER)
+    pairs = tree.value if isinstance(tree, yaml.MappingNode) else ()
+    found = next((value for key, value in pairs if key.value == "sources"), None)
+    return found if isinstance(found, yaml.SequenceNode) and found.value and not found.flow_style else None
+
+
+def _end(node: yaml.Node) -> yaml.Mark:
+    """Where a node really ends: that of a block is said to be where the next one begins."""
+    if not isinstance(node, yaml.CollectionNode) or node.flow_style or not node.value:
+        return node.end_mark
+    last = node.value[-1]
+    return _end(last[1] if isinstance(node, yaml.MappingNode) else last)
 
 
 def shipped(name: str) -> Path:

@@ -291,3 +291,68 @@ def test_a_broken_template_stops_before_the_first_message(ready, tmp_path):
     assert code in (0, 4)
     code, _, err = ready("preview", "--topics", "retrieval")
     assert (code, "nickname" in err, "subject.txt" in err) == (4, True, True)
+
+
+def test_a_file_is_told_for_what_it_is_and_nothing_is_stored(digest, tmp_path):
+    (tmp_path / "a feed.xml").write_text(FEED)
+    code, out, _ = digest("sources", "test", "a feed.xml", "--json")
+    told = json.loads(out)
+    assert code == 0
+    assert {key: value for key, value in told.items() if key != "entries"} == {
+        "kind": "feed", "title": "A journal", "health": "fresh", "warnings": []
+    }  # fmt: skip
+    assert told["entries"][0] == {
+        "title": "Dense retrieval for long documents",
+        "abstract": "We rank passages with dense retrieval.",
+        "authors": [],
+        "ids": {},
+        "categories": [],
+        "links": {"abstract": "https://example.org/1"},
+        "announced": f"{NOW:%Y-%m-%d}T05:00:00+00:00",
+        "updated": None,
+        "announce_type": None,
+        "signals": {},
+    }
+    assert [path.name for path in tmp_path.iterdir()] == ["a feed.xml"]
+    assert "A journal (feed, fresh)" in digest("sources", "test", "a feed.xml")[1]
+
+
+def test_a_configured_source_is_tested_by_its_name(ready):
+    assert json.loads(ready("sources", "test", "Journal", "--json")[1])["title"] == "A journal"
+
+
+def test_what_cannot_be_read_is_broken_json_too(digest, tmp_path):
+    (tmp_path / "page.html").write_text("<title>Gone</title>")
+    code, out, err = digest("sources", "test", "page.html", "--json")
+    assert (code, json.loads(out)["health"], json.loads(out)["entries"]) == (3, "broken", [])
+    assert "a page titled “Gone” came instead" in err
+    assert json.loads(out)["warnings"][0] in err
+
+
+@pytest.mark.parametrize("what", ["http://127.0.0.1:9/", "http://[::ffff:127.0.0.1]:9/"])
+def test_an_address_at_home_needs_a_word(digest, what):
+    code, _, err = digest("sources", "test", what)
+    assert (code, "is no address of the public internet" in err) == (3, True)
+
+
+def test_what_is_neither_file_nor_address_nor_source_is_named(digest):
+    code, _, err = digest("sources", "test", "Jurnal")
+    assert (code, "Jurnal is no file, no http(s) address and no source" in err) == (2, True)
+
+
+def test_a_source_is_added_once(digest, tmp_path):
+    (tmp_path / "config.yaml").write_text(CONFIG + "sources:\n  - name: Other\n    kind: feed\n    url: file:x\n")
+    (tmp_path / "feed.xml").write_text(FEED)
+    code, out, _ = digest("sources", "add", "file:feed.xml")
+    assert (code, "added to config.yaml, 2 listings now" in out) == (0, True)
+    assert json.loads(digest("sources", "test", "A journal", "--json")[1])["kind"] == "feed"
+    code, _, err = digest("sources", "add", "file:feed.xml", "--name", "Again")
+    assert (code, "config.yaml has a source A journal already" in err) == (2, True)
+
+
+def test_a_source_that_cannot_be_added_is_shown(digest, tmp_path):
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    (tmp_path / "feed.xml").write_text(FEED)
+    code, out, _ = digest("sources", "add", "file:feed.xml", "--name", "Mine")
+    assert code == 0
+    assert "put this into the sources of config.yaml (2 listings now):\n  - name: Mine\n    kind: feed\n" in out
