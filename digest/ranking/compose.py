@@ -18,7 +18,7 @@ POOL, SHORT = 64, 20  # so many of the best are enough to choose that many from;
 STEPS = 10_000  # scores are compared in ten-thousandths, so that equals are equal on every machine
 MOST = 60_000.0  # about the largest score that half precision holds
 ALIKE, SAME = 0.5, 0.7  # score lost to full likeness with a better pick; likeness from which two papers are one
-NOTABLE = 0.15  # trend that makes a paper worth showing to somebody who asked for other things
+NOTABLE = 0.15  # trend that is worth telling somebody who asked for other things
 GENERAL = (ReasonCode.TREND, ReasonCode.FRESH)  # what nobody has to ask for
 BARRED = -1e6  # the score of what must not be picked
 
@@ -116,7 +116,10 @@ class Ranker:
 
     def _reasons(self, interests: Interests, rows: Places, places: Places, shares: Rows) -> list[tuple[Reason, ...]]:
         """Why each pick was picked: what the (at most two) features with the greatest shares in its score point at."""
-        shares[[feature.code is ReasonCode.FRESH for feature, _ in FEATURES]] = 0  # the last of reasons, see _why
+        codes = [feature.code for feature, _ in FEATURES]
+        shares[codes.index(ReasonCode.FRESH)] = 0  # the last of reasons, see _why
+        faint = ~interests.open[rows] & (self._candidates.trend[places] < NOTABLE)
+        shares[codes.index(ReasonCode.TREND), faint] = 0
         told = np.full((2, len(rows), 2), NOTHING)
         for rank in told:
             strongest, largest = shares.argmax(axis=0), shares.max(axis=0)

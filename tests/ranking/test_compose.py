@@ -149,6 +149,13 @@ def test_what_is_trending_fills_up_after_what_was_asked():
     assert SPLATTING not in ordinals(picks)
 
 
+def test_a_faint_trend_is_no_reason_beside_what_was_asked():
+    assert reasons(picked(Interest({CACHES: 1}), trends={KV: 0.1, QUANTISED: 0.4})) == {
+        KV: [(ReasonCode.TOPIC, CACHES)],
+        QUANTISED: [(ReasonCode.TOPIC, CACHES), (ReasonCode.TREND, 0)],
+    }
+
+
 def test_a_trend_without_its_line_does_not_count():
     found = candidates(trends={GRAPHS: 0.9})
     found[GRAPHS] = Candidate(GRAPHS, found[GRAPHS].card, NOW, trend=0.9)
