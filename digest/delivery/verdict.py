@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from digest.delivery.address import veiled
+from digest.delivery.refusal import NO_SUCH_ADDRESS, OURS, UNKNOWN_USER
 from digest.model import Outcome, Phase, State
 
 
@@ -33,16 +34,8 @@ class Verdict:
     """towards the breaker: the trouble is ours or the server's, not the recipient's"""
 
 
-NO_SUCH_ADDRESS = {"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10"}
 _ENHANCED = re.compile(r"5\.\d{1,3}\.\d{1,3}\b")
-_OURS = ("5.1.7", "5.1.8", "5.3.", "5.5.", "5.7.")
 _SAYS_NOTHING = ("", "5.0.0", "5.1.0")
-_UNKNOWN_USER = re.compile(
-    r"\b(?:(?:user|recipient|mailbox|account)(?: is| was)? (?:unknown|not found)|unknown (?:user|recipient|mailbox)"
-    r"|no such (?:user|recipient|mailbox|person)"
-    r"|(?:user|recipient|mailbox|account)(?: that you tried to reach)? does ?n[o']t exist)\b",
-    re.IGNORECASE,
-)
 
 
 def verdict(outcome: Outcome, attempts: int, now: datetime, deadline: datetime) -> Verdict:
@@ -75,9 +68,9 @@ def _refused(outcome: Outcome, text: str, now: datetime) -> Verdict:
     found = _ENHANCED.match(outcome.text)
     status = found[0] if found else ""
     at_recipient = outcome.phase is Phase.RCPT
-    if status in NO_SUCH_ADDRESS or (at_recipient and status in _SAYS_NOTHING and _UNKNOWN_USER.search(outcome.text)):
+    if status in NO_SUCH_ADDRESS or (at_recipient and status in _SAYS_NOTHING and UNKNOWN_USER.search(outcome.text)):
         return Verdict(State.FAILED, text, suppress=True)
-    return Verdict(State.FAILED, text, counts=not at_recipient or status.startswith(_OURS))
+    return Verdict(State.FAILED, text, counts=not at_recipient or status.startswith(OURS))
 
 
 class Breaker:
