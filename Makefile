@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 UV = uv
 UVFLAGS =
 
-.PHONY: help demo test lint bench lock clean remake
+.PHONY: help demo test lint bench faults lock clean remake
 .DEFAULT_GOAL := help
 
 help:
@@ -13,6 +13,7 @@ help:
 	@echo 'make test    the tests'
 	@echo 'make lint    style, types, layers'
 	@echo 'make bench   the promised ratios, measured'
+	@echo 'make faults  killed, refused, filled up: is anybody lost or mailed twice? FULL=1 kills more often; FAULT="F1 hold" one'
 	@echo 'make lock    pin the dependencies anew, with hashes (needs uv; UVFLAGS=--upgrade for newer ones)'
 	@echo 'make clean   remove the environment and the caches; mail and databases stay'
 
@@ -30,6 +31,11 @@ lint: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+
+FULL =
+FAULT =
+faults: $(VENV)/.dev
+	@PYTHONPATH=tests:. $(BIN)/python -m faults --kills $(if $(FULL),200,40) $(if $(FAULT),"$(FAULT)")
 
 # --universal: one lock for Linux and macOS and every Python we support. The second is held to the first, so that
 # the tests run with what users get. No host and no path ends up in them.

@@ -1,0 +1,400 @@
+"""The faults of the matrix: what is done to the program, and what must be true afterwards. Numbers as in the table."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+
+from factories import NOW
+from faults import crowd
+from faults.launch import POINTS
+from faults.sinks import PROGRAM, Scripted, SmtpSink, wait_until
+from faults.world import Judgement, World
+
+from digest.links import Purpose
+from digest.model import State
+
+
+class Unavailable(Exception):
+    """What the fault needs is not on this machine."""
+
+
+@dataclass
+class Bench:
+    """Where faults are tried out: a folder, chance, how many kills and how many readers."""
+
+    folder: Path
+    chance: Random
+    kills: int = 40
+    people: int = 500
+    build: str = ""
+    points: tuple[str, ...] = tuple(POINTS)
+
+    def world(self, name: str, people: int = 0, **settings: object) -> World:
+        world = World(self.folder / name.replace(" ", "-"), people or self.people, **settings)
+        world.compose()
+        return world
+
+    def sink(self, world: World) -> SmtpSink:
+        if not PROGRAM:
+            raise Unavailable("smtp-sink is not installed; it comes with Postfix")
+        return SmtpSink(world.folder / "taken", world.port)
+
+    def scripted(self, world: World, **script: object) -> Scripted:
+        return Scripted(world.folder / "taken.log", world.port, **script)
+
+
+@dataclass
+class Result:
+    kills: int
+    judgement: Judgement
+    broken: list[str]
+    """what should be true and is not"""
+
+    @property
+    def passed(self) -> bool:
+        return not self.broken
+
+
+def result(world: World, judgement: Judgement, doubles: range = range(1), **claims: bool) -> Result:
+    """*doubles*: how many are allowed. *claims* are further things that must hold, by name."""
+    broken = [*judgement.flaws, *(name.replace("_", " ") for name, holds in claims.items() if not holds)]
+    if judgement.lost:
+        broken.append(f"{judgement.lost} lost")
+    if judgement.doubled not in doubles:
+        broken.append(f"{judgement.doubled} doubled, {doubles.start} to {doubles.stop - 1} expected")
+    return Result(world.kills, judgement, broken)
+
+
+# ---------------------------------------------------------------- F1, F2: killed
+
+
+def killed(bench: Bench, name: str, scripted: bool = False, **settings: object) -> Result:
+    world = bench.world(name, **settings)
+    sink = bench.scripted(world) if scripted else bench.sink(world)
+    with sink():
+        world.kill(bench.chance, bench.kills, bench.points, build=bench.build)
+        world.finish(build=bench.build)
+    judgement = world.judge(sink.taken)
+    most = world.kills * int(world.settings["connections"])
+    few = judgement.states[State.UNCERTAIN] <= most  # killed twice while the same message was on its way
+    doubles = range(1) if world.settings["policy"] == "hold" else range(most + 1)
+    return result(world, judgement, doubles, was_killed=world.kills > 0, few_uncertain=few)
+
+
+def f1(bench: Bench) -> Result:
+    return killed(bench, "f1")
+
+
+def f1_fsync(bench: Bench) -> Result:
+    return killed(bench, "f1 fsync", scripted=True)
+
+
+def f1_four(bench: Bench) -> Result:
+    return killed(bench, "f1 four", connections=4)
+
+
+def f1_hold(bench: Bench) -> Result:
+    return killed(bench, "f1 hold", policy="hold")
+
+
+CONNECTIONS = 20
+
+
+def slowly(bench: Bench, name: str, policy: str) -> Result:
+    """Killed by the clock while each reply to the final dot takes a second."""
+    world = bench.world(name, policy=policy, connections=CONNECTIONS)
+    sink = bench.sink(world)
+    with sink("-W", ".:1"):
+        for _ in range(max(2, bench.kills // 5)):
+            before = sink.count
+            process = world.start()
+            wait_until(lambda: process.poll() is not None or sink.count > before, 30)  # noqa: B023
+            time.sleep(bench.chance.random())
+            process.kill()
+            process.communicate()
+            world.kills += process.returncode == -signal.SIGKILL
+        world.finish()
+    judgement = world.judge(sink.taken)
+    if policy == "hold":
+        return result(world, judgement, held_are_listed=judgement.states[State.UNCERTAIN] > 0)
+    return result(world, judgement, range(1, world.kills * CONNECTIONS + 1))
+
+
+def f2(bench: Bench) -> Result:
+    return slowly(bench, "f2", "resend")
+
+
+def f2_hold(bench: Bench) -> Result:
+    return slowly(bench, "f2 hold", "hold")
+
+
+# ---------------------------------------------------------------- F3 to F8: servers
+
+
+def f3(bench: Bench) -> Result:
+    """The server stores each message and drops the connection: at most one extra each, and all are listed."""
+    world = bench.world("f3", min(bench.people, 2 * bench.kills))
+    sink = bench.sink(world)
+    with sink("-q", "."):
+        while world.open():
+            world.run()
+            world.run("resume")
+        world.run()
+    judgement = world.judge(sink.taken)
+    listed = judgement.states[State.UNCERTAIN] == world.people
+    once_more = max(Counter(sink.taken).values()) <= 2
+    return result(world, judgement, range(world.people + 1), all_listed=listed, at_most_one_extra_each=once_more)
+
+
+def f4(bench: Bench) -> Result:
+    """No server, no name, 421: nothing is lost, and all goes out when it is back."""
+    world = bench.world("f4")
+    sink, stopped = bench.sink(world), []
+    stopped.append("stopped early" in world.run()[1])
+    world.configure(host="no-such-host.invalid")
+    stopped.append("stopped early" in world.run()[1])
+    world.configure(host="127.0.0.1")
+    for verb in ("CONNECT", "EHLO", "MAIL"):
+        with sink("-Q", verb):
+            stopped.append("stopped early" in world.run()[1])
+    with sink():
+        soon = world.run(now=NOW + timedelta(seconds=30))
+        backed_off = world.open() > 0
+        world.finish(NOW + timedelta(hours=1))
+    return result(world, world.judge(sink.taken), said_so=all(stopped), backed_off=backed_off and soon[0] == 0)
+
+
+def refused(bench: Bench, name: str, minutes: int, step: int, until: int) -> tuple[World, Scripted, list[str]]:
+    """Every third recipient is refused for *minutes*; a run every *step* minutes."""
+    world, moment, attempts = bench.world(name), 0, []
+
+    def refuse(recipient: str) -> str | None:
+        if moment >= minutes or int(recipient[1:].partition("@")[0]) % 3:
+            return None
+        attempts.append(recipient)
+        return "450 4.2.0 later"
+
+    sink = bench.scripted(world, refuse=refuse)
+    with sink():
+        while moment <= until and world.open():
+            world.run(now=NOW + timedelta(minutes=moment))
+            moment += step
+    return world, sink, attempts
+
+
+def f5(bench: Bench) -> Result:
+    world, sink, attempts = refused(bench, "f5", 15, 3, 60)
+    return result(world, world.judge(sink.taken), tried_sparingly=max(Counter(attempts).values()) <= 5)
+
+
+def f6(bench: Bench) -> Result:
+    world, sink, _ = refused(bench, "f6", 48 * 60, 90, 48 * 60)
+    judgement = world.judge(sink.taken)
+    third = len(range(0, world.people, 3))
+    sent = judgement.states[State.SENT] == world.people - third
+    return result(world, judgement, the_rest_sent=sent, refused_expired=judgement.states[State.EXPIRED] == third)
+
+
+def f7(bench: Bench) -> Result:
+    """Unknown, full, and unwanted: only the unknown are never mailed again, and the unwanted make it pause."""
+    world = bench.world("f7")
+    half = world.people // 2
+
+    def refuse(recipient: str) -> str | None:
+        n = int(recipient[1:].partition("@")[0])
+        if n >= half:
+            return "550 5.7.515 this sender is not trusted"
+        return {0: "550 5.1.1 no such user", 1: "552 5.2.2 mailbox full"}.get(n % 10)
+
+    sink = bench.scripted(world, refuse=refuse)
+    with sink():
+        code, said = world.run()
+        rest = world.open()
+        world.run("resume")
+        sink.refuse = lambda recipient: None
+        world.finish()
+    app = world.app()
+    marks = [app.links.fingerprint(f"r{n}@example.org") for n in range(world.people)]
+    barred = [n for n, mark in enumerate(marks) if app.catalog.consents.suppressed(mark)]
+    app.catalog.store.engine.dispose()
+    only_unknown = barred == list(range(0, half, 10))
+    paused = code == 6 and "5.7.515" in said and rest >= world.people - half - 20
+    return result(world, world.judge(sink.taken), only_unknown_suppressed=only_unknown, paused=paused)
+
+
+def f8(bench: Bench) -> Result:
+    """A slow server that stalls once: the stalled one is doubled once, everybody else is served meanwhile."""
+    world = bench.world("f8", patience=1, connections=2)
+    sink = bench.scripted(world, delay=lambda recipient: 3 if recipient.startswith("r40@") else 0.01)
+    with sink():
+        world.run()
+        sink.delay = lambda recipient: 0
+        world.finish()
+    return result(world, world.judge(sink.taken), range(2))
+
+
+# ---------------------------------------------------------------- F9, F10: the machine
+
+
+def f9(bench: Bench) -> Result:
+    """The database is locked for longer than anybody waits, again and again."""
+    world = bench.world("f9")
+    sink, failures = bench.scripted(world, delay=lambda recipient: 0.005), 0
+    with sink():
+        for _ in range(max(3, bench.kills // 5)):
+            before = sink.count
+            process = world.start(busy=200, claim=5)
+            wait_until(lambda: process.poll() is not None or sink.count > before)  # noqa: B023
+            time.sleep(bench.chance.random() / 10)
+            with sqlite3.connect(world.folder / "subscribers.db", timeout=30, isolation_level=None) as lock:
+                lock.execute("BEGIN IMMEDIATE")
+                process.communicate(timeout=60)
+                lock.execute("ROLLBACK")
+            lock.close()
+            failures += process.returncode == 5
+        world.finish()
+    return result(world, world.judge(sink.taken), it_failed=failures > 0)
+
+
+def f10(bench: Bench) -> Result:
+    """The disk fills up in the middle of a run."""
+    if os.geteuid():
+        raise Unavailable("a small disk can be mounted by root only")
+    small = bench.folder / "f10"
+    small.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", small], stderr=subprocess.DEVNULL)
+    if mounted.returncode:
+        raise Unavailable("a small disk cannot be mounted here")
+    try:
+        return full_disk(bench)
+    finally:
+        subprocess.run(["umount", small], check=True)
+
+
+def full_disk(bench: Bench) -> Result:
+    world = bench.world("f10")
+    outside = bench.folder / "f10-taken.log"
+    sink, failures = Scripted(outside, world.port, delay=lambda recipient: 0.005), 0
+    with sink():
+        for _ in range(max(3, bench.kills // 10)):
+            before = sink.count
+            process = world.start(claim=20)
+            wait_until(lambda: process.poll() is not None or sink.count > before)  # noqa: B023
+            filler = fill(world.folder)
+            process.communicate(timeout=60)
+            failures += process.returncode in (5, 6)
+            filler.unlink()
+        world.finish()
+    return result(world, world.judge(sink.taken), it_failed=failures > 0)
+
+
+def fill(folder: Path) -> Path:
+    filler = folder / "filler"
+    with filler.open("wb", buffering=0) as file:
+        for size in (65536, 512, 1):
+            try:
+                while True:
+                    file.write(b"x" * size)
+            except OSError:
+                continue
+    return filler
+
+
+# ---------------------------------------------------------------- F13, F18 to F20: people and programs
+
+
+def f13(bench: Bench, rounds: int = 50) -> Result:
+    """Two schedulers and four workers."""
+    world = World(bench.folder / "f13", 10)
+    crowd.subscribe(world)
+    if bench.build == "no unique key":
+        crowd.without_a_key(world)
+    sink = bench.sink(world)
+    with sink():
+        crowd.once_each(world, rounds)
+    judgement = world.judge(sink.taken, rounds)
+    return result(world, judgement, all_sent=judgement.states[State.SENT] == world.people * rounds)
+
+
+def f18(bench: Bench) -> Result:
+    """While a slow run goes on, one reader leaves, one is erased, one bounces: none of them is mailed any more."""
+    world, app = (w := bench.world("f18", connections=2)), w.app()
+    gone = [app.catalog.subscribers.by_address(f"r{n * world.people // 10}@example.org") for n in (5, 6, 7)]
+    sink = bench.scripted(world, delay=lambda recipient: 2.5 / world.people)
+    with sink():
+        process = world.start()
+        wait_until(lambda: process.poll() is not None or sink.count)
+        app.subscriptions.leave(app.links.sign(Purpose.UNSUBSCRIBE, gone[0].public_id))
+        app.subscriptions.erase(gone[1])
+        app.catalog.consents.suppress(app.links.fingerprint(gone[2].address), "bounced", NOW)
+        in_time = sink.count < world.people // 3
+        process.communicate()
+    app.catalog.store.engine.dispose()
+    honoured = not {one.recipient for one in sink.taken} & {person.address for person in gone}
+    return result(world, world.judge(sink.taken), honoured=honoured, in_time=in_time)
+
+
+def f19(bench: Bench) -> Result:
+    """Paused and resumed, and told to stop by SIGTERM, again and again: no loss, no double, nothing in doubt."""
+    world = bench.world("f19")
+    sink, codes = bench.scripted(world, delay=lambda recipient: 0.01), set()
+    times = max(3, bench.kills * 3 // 4)
+    with sink():
+        for turn in range(times):
+            before = sink.count
+            process = world.start()
+            wait_until(lambda: process.poll() is not None or sink.count > before)  # noqa: B023
+            time.sleep(bench.chance.random() * 2.5 / times)
+            process.terminate()
+            process.communicate(timeout=60)
+            codes.add(process.returncode)
+            if turn % 3 == 0:
+                world.run("pause")
+                at = sink.count
+                codes.add(world.run()[0] - 6)
+                assert sink.count == at, "it sent while paused"
+                world.run("resume")
+        world.finish()
+    return result(world, world.judge(sink.taken), stopped_politely=codes == {0})
+
+
+def f20(bench: Bench) -> Result:
+    """One reader's message cannot be made: that row fails, the others are sent."""
+    world = bench.world("f20")
+    sink = bench.sink(world)
+    with sink():
+        world.run(build="one unprintable")
+    judgement = world.judge(sink.taken)
+    states = {state: number for state, number in judgement.states.items() if number}
+    only_one = states == {State.SENT: world.people - 1, State.FAILED: 1}
+    return result(world, judgement, only_one_failed=only_one)
+
+
+FAULTS: dict[str, tuple[str, Callable[[Bench], Result]]] = {
+    "F1": ("kill -9, smtp-sink", f1),
+    "F1 fsync": ("kill -9, aiosmtpd that fsyncs", f1_fsync),
+    "F1 four": ("kill -9, four connections", f1_four),
+    "F1 hold": ("kill -9, policy hold", f1_hold),
+    "F2": ("kill -9, replies take 1 s, 20 connections", f2),
+    "F2 hold": ("the same, policy hold", f2_hold),
+    "F3": ("stored, then dropped", f3),
+    "F4": ("refused, no such name, 421", f4),
+    "F5": ("450 for 15 minutes", f5),
+    "F6": ("450 for 48 hours", f6),
+    "F7": ("5.1.1, 5.2.2, 5.7.515", f7),
+    "F8": ("slow, and stalled once", f8),
+    "F9": ("database locked", f9),
+    "F10": ("disk full", f10),
+    "F13": ("two schedulers, four workers, 50 rounds", f13),
+    "F18": ("left, erased, bounced in the run", f18),
+    "F19": ("pause, resume, SIGTERM", f19),
+    "F20": ("a message that cannot be made", f20),
+}

@@ -1,0 +1,126 @@
+"""The real command line, made to die by SIGKILL at a chosen moment, or built wrongly on purpose.
+
+    python launch.py '{"point": "a reply came", "nth": 3, "claim": 10, "busy": 300, "build": "…"}' --config … deliver
+
+The moments are calls of the standard library and of our outermost methods, so that they survive a change within.
+"""
+
+import json
+import os
+import signal
+import smtplib
+import socket
+import sys
+from itertools import count
+
+from digest.catalog import store
+from digest.catalog.deliveries import Deliveries
+from digest.delivery.journal import Journal
+from digest.errors import TemplateError
+from digest.model import Outcome, Phase
+from digest.services import deliver
+from digest.services.printing import Printing
+
+POINTS = {
+    "before a claim": (Deliveries, "claim", "before"),
+    "after a claim": (Deliveries, "claim", "after"),
+    "a message was made": (Printing, "outgoing", "after"),
+    "before a record": (os, "write", "before"),
+    "within a record": (os, "write", "half"),
+    "after a record": (os, "write", "after"),
+    "before data": (socket.socket, "sendall", "before"),
+    "within data": (socket.socket, "sendall", "half"),
+    "after data": (socket.socket, "sendall", "after"),
+    "a reply came": (smtplib.SMTP, "getreply", "after"),
+    "before a fold": (Deliveries, "fold", "before"),
+    "after a fold": (Deliveries, "fold", "after"),
+    "before the journal is replaced": (os, "replace", "before"),
+    "after the journal was replaced": (os, "replace", "after"),
+}
+
+RARE = 4
+"""calls of the points below come about so often while a batch of messages is claimed, sent and folded"""
+SELDOM = {name for name, (owner, call, _) in POINTS.items() if owner is Deliveries or call == "replace"}
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def fatal(point: str, nth: int) -> None:
+    """The *nth* call of what *point* names is the last thing that this process does."""
+    owner, name, moment = POINTS[point]
+    real, calls = getattr(owner, name), count(1)
+
+    def last(*arguments, **options):
+        doomed = next(calls) == nth
+        if doomed and moment == "half":
+            *others, data = arguments
+            real(*others, data[: len(data) // 2])
+        if doomed and moment != "after":
+            die()
+        result = real(*arguments, **options)
+        if doomed:
+            die()
+        return result
+
+    setattr(owner, name, last)
+
+
+# ---------------------------------------------------------------- builds that a fault must catch
+
+
+def sent_before_smtp() -> None:
+    """Counts a message as sent when it begins."""
+    begin, both = Journal.begin, Journal.end_and_begin
+
+    def early(self, id, sha256=""):
+        begin(self, id, sha256)
+        self.end(Outcome(id, Phase.FINAL, 250, "surely"))
+
+    def early_both(self, outcome, id, sha256=""):
+        both(self, outcome, id, sha256)
+        self.end(Outcome(id, Phase.FINAL, 250, "surely"))
+
+    Journal.begin, Journal.end_and_begin = early, early_both
+
+
+def cursor_at_claim() -> None:
+    """Never looks back at what was claimed."""
+    Deliveries.sending = lambda self: []
+
+
+# ---------------------------------------------------------------- builds with a trouble of their own
+
+
+def one_unprintable() -> None:
+    """One reader's message cannot be made."""
+    real = Printing.outgoing
+
+    def outgoing(self, digest, reader):
+        if digest.id == 7:
+            raise TemplateError("the message is larger than mail programs show", file="body.mjml")
+        return real(self, digest, reader)
+
+    Printing.outgoing = outgoing
+
+
+BUILDS = {f.__name__.replace("_", " "): f for f in (sent_before_smtp, cursor_at_claim, one_unprintable)}
+
+
+def prepare(point: str = "", nth: int = 1, claim: int = 0, busy: int = 0, build: str = "") -> None:
+    if point:
+        fatal(point, nth)
+    if claim:
+        deliver.CLAIM = claim
+    if busy:
+        store.PRAGMAS = tuple(p.replace("60000", str(busy)) for p in store.PRAGMAS)
+    if build:
+        BUILDS[build]()
+
+
+if __name__ == "__main__":
+    from digest.__main__ import main
+
+    prepare(**json.loads(sys.argv.pop(1)))
+    main()
