@@ -40,7 +40,7 @@ _CUES = (  # a sentence gets the first weight of each row whose words it has
     ),
     ((1.0, r"\d[\d.,]*\s?(?:%|×|x\b|times|points|percent|-fold)"),),
     (
-        (-3.0, r"^(?:our |the )?(?:code|project|data|datasets?|models?)\b.*\bavailable\b|https?://|github"),
+        (-5.0, r"^(?:our |the )?(?:code|project|data|datasets?|models?)\b.*\bavailable\b|https?://|github"),
         (-1.5, rf"^(?:{_BEFORE})\b"),
         (-1.5, r"\b(?:has|have) (?:become|emerged|made|necessitated|shown)\b"),
     ),

@@ -3,7 +3,8 @@
 A letter (a layout without a `card` block) has `publication` and whatever `…_url` its sender fills in.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import Enum
 
 from digest.model import Candidate
 from digest.rendering.excerpts import excerpt
@@ -18,6 +19,8 @@ VALUES = frozenset(
         "top",  # the first paper's title, short enough for a subject
         "others",  # how many papers there are besides; empty for none
         "more",  # 3 more papers: those that the size of a mail left out; empty for none
+        "considered",  # 412 recent papers: what there was to pick from
+        "last",  # 12 November 2026: when the last digest with papers went out; empty for never
         "why",  # why the subscriber gets this, and since when
         "weekly",  # empty unless this is a whole week's
         "welcome",  # empty unless this is the first
@@ -50,6 +53,8 @@ class Card:
     trend: str
     links: tuple[Link, ...]
     reason: str = ""
+    short: bool = False
+    """only title and reason are told"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +64,30 @@ class Section:
     cards: tuple[Card, ...]
 
 
-def card(candidate: Candidate, *, brief: bool = False, reason: str = "") -> Card:
-    """*candidate* as it is shown, *brief* without the abstract. Strangers' text: cleaned and cut, not escaped yet."""
+class Detail(Enum):
+    """How much of a paper a mail has room for."""
+
+    FULL = "full"
+    BRIEF = "brief"  # without the abstract
+    SHORT = "short"  # title and reason
+
+
+def card(candidate: Candidate, detail: Detail = Detail.FULL, *, reason: str = "") -> Card:
+    """*candidate* as it is shown. Strangers' text: cleaned and cut, not escaped yet."""
     paper = candidate.card
     links = tuple(
         Link(_LABELS.get(what, clean(what).capitalize()), safe(url)) for what, url in paper.links if safe(url)
     )
-    return Card(
+    made = Card(
         title=cut(clean(paper.title), 240) or "Untitled",
         url=links[0].url if links else "",
         authors=listed(cut(clean(author), 60) for author in paper.authors),
-        abstract="" if brief else excerpt(clean(paper.abstract)),
+        abstract=excerpt(clean(paper.abstract)) if detail is Detail.FULL else "",
         categories=tuple(cut(clean(category), 40) for category in paper.categories[:3]),
         trend=cut(clean(candidate.trend_line), 120),
         links=links[:5],
         reason=reason,
     )
+    if detail is Detail.SHORT:
+        return replace(made, authors="", categories=(), trend="", links=(), short=True)
+    return made

@@ -12,12 +12,16 @@ from jinja2 import UndefinedError
 from digest.errors import TemplateError
 from digest.model import WELCOME, Candidate, Digest, Edition, Pick, Publication, Reason, ReasonCode
 from digest.rendering import mime, page, words
+from digest.rendering.page import Detail
 from digest.rendering.reasons import because, personal, phrase
 from digest.rendering.sheet import Sheet, Stencil
 from digest.rendering.stationery import Stationery
 
 BUDGET = 90_000
 """bytes of the quoted HTML part: Gmail clips near 102 KB (REQ-6)"""
+
+FULL = 10
+"""papers that a week's mail shows whole; of the others it has title and reason"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,7 @@ class _Slip:
 
     ordinal: int
     reasons: tuple[Reason, ...]
+    detail: Detail
     title: str
     trends: bool
     html: bytes
@@ -79,12 +84,15 @@ class Press:
         self._subject = Sheet(stationery.subject, stationery.publication, markup=False)
         self._html = Sheet(stationery.html, stationery.publication, markup=True)
         self._text = Sheet(stationery.text, stationery.publication, markup=False)
-        self._stencils = lru_cache(maxsize=None)(self._cut)  # at most four for each candidate
+        self._stencils = lru_cache(maxsize=None)(self._cut)  # at most six for each candidate
         self._slip = lru_cache(maxsize=8192)(self._printed)
 
-    def message(self, digest: Digest, address: str, since: date | None, urls: Urls) -> bytes:
-        """The whole message, ready to be signed and sent, to *address* (ASCII by now). *since*: of the subscription."""
-        subject, html, text = self._parts(digest, since, urls)
+    def message(self, digest: Digest, address: str, since: date | None, urls: Urls, last: date | None = None) -> bytes:
+        """The whole message, ready to be signed and sent, to *address* (ASCII by now).
+
+        *since*: of the subscription; *last*: of the last digest that had papers, for one that has none.
+        """
+        subject, html, text = self._parts(digest, since, urls, last)
         publication = self._publication
         fields = (
             *_envelope(publication, address, subject, digest.message_id, digest.date),
@@ -96,15 +104,19 @@ class Press:
         )
         return mime.alternative(fields, digest.message_id, text, html)
 
-    def parts(self, digest: Digest, since: date | None, urls: Urls) -> Parts:
+    def parts(self, digest: Digest, since: date | None, urls: Urls, last: date | None = None) -> Parts:
         """What `message` says, for previews."""
-        subject, html, text = self._parts(digest, since, urls)
+        subject, html, text = self._parts(digest, since, urls, last)
         return Parts(subject, mime.unquoted(html), mime.unquoted(text))
 
-    def _parts(self, digest: Digest, since: date | None, urls: Urls) -> tuple[str, bytes, bytes]:
-        slips = [self._slip(pick.ordinal, pick.reasons) for pick in digest.picks]
+    def _parts(self, digest: Digest, since: date | None, urls: Urls, last: date | None) -> tuple[str, bytes, bytes]:
+        whole = FULL if _cadence(digest.turn) == "weekly" else len(digest.picks)
+        details = (Detail.FULL if i < whole else Detail.SHORT for i in range(len(digest.picks)))
+        slips = [
+            self._slip(pick.ordinal, pick.reasons, detail) for pick, detail in zip(digest.picks, details, strict=True)
+        ]
         while True:
-            values, sections = self._values(digest, slips, since, urls), _sections(slips)
+            values, sections = self._values(digest, slips, since, urls, last), _sections(slips)
             html = self._html.filled(values, [(*head, b"".join([s.html for s in some])) for head, some in sections])
             if len(html) <= BUDGET or not slips:
                 break
@@ -116,28 +128,30 @@ class Press:
         """*slips* with *excess* bytes less: from the last upwards they lose their abstracts, then they leave."""
         lighter = [*slips]
         for i in reversed(range(len(slips))):
-            if excess > 0:
-                lighter[i] = self._slip(slips[i].ordinal, slips[i].reasons, brief=True)
+            if excess > 0 and slips[i].detail is Detail.FULL:
+                lighter[i] = self._slip(slips[i].ordinal, slips[i].reasons, Detail.BRIEF)
                 excess -= len(slips[i].html) - len(lighter[i].html)
         while excess > 0 and lighter:
             excess -= len(lighter.pop().html)
         return lighter
 
-    def _printed(self, ordinal: int, reasons: tuple[Reason, ...], *, brief: bool = False) -> _Slip:
+    def _printed(self, ordinal: int, reasons: tuple[Reason, ...], detail: Detail) -> _Slip:
         candidate = self._edition.candidates[ordinal]
         trends = bool(candidate.trend_line)
-        told = (r for r in reasons if not (trends and r.code is ReasonCode.TREND))  # the trend has a line of its own
+        own_line = trends and detail is not Detail.SHORT
+        told = (r for r in reasons if not (own_line and r.code is ReasonCode.TREND))
         reason = because(phrase(r, candidate, self._edition) for r in told)
-        title, html, text = self._stencils(ordinal, brief=brief, reasoned=bool(reason))
-        return _Slip(
-            ordinal, reasons, title, trends, self._html.because(html, reason), self._text.because(text, reason)
-        )
+        title, html, text = self._stencils(ordinal, detail, reasoned=bool(reason))
+        parts = self._html.because(html, reason), self._text.because(text, reason)
+        return _Slip(ordinal, reasons, detail, title, trends, *parts)
 
-    def _cut(self, ordinal: int, *, brief: bool, reasoned: bool) -> tuple[str, Stencil, Stencil]:
-        card = page.card(self._edition.candidates[ordinal], brief=brief, reason="yes" if reasoned else "")
+    def _cut(self, ordinal: int, detail: Detail, *, reasoned: bool) -> tuple[str, Stencil, Stencil]:
+        card = page.card(self._edition.candidates[ordinal], detail, reason="yes" if reasoned else "")
         return card.title, self._html.card(card), self._text.card(card)
 
-    def _values(self, digest: Digest, slips: Sequence[_Slip], since: date | None, urls: Urls) -> dict[str, str]:
+    def _values(
+        self, digest: Digest, slips: Sequence[_Slip], since: date | None, urls: Urls, last: date | None
+    ) -> dict[str, str]:
         """`page.VALUES` for one digest."""
         titles = [slip.title for slip in slips] or [""]
         weekly, welcome = _cadence(digest.turn) == "weekly", digest.turn == WELCOME
@@ -151,6 +165,8 @@ class Press:
             "top": words.cut(titles[0], 52),
             "others": str(len(digest.picks) - 1) if len(digest.picks) > 1 else "",
             "more": words.counted(left_out, "more paper") if left_out else "",
+            "considered": self._considered(),
+            "last": words.day(last) if last else "",
             "why": f"You get this {kind} because you confirmed your subscription{confirmed}.",
             "weekly": "yes" if weekly else "",
             "welcome": "yes" if welcome else "",
@@ -166,8 +182,12 @@ class Press:
         about = "Close to what you follow" if any(personal(slip.reasons) for slip in slips) else "What people read now"
         if any(topics):
             about = f"About {' and '.join(words.clean(topic) for topic in topics if topic)}"
-        considered = len(self._edition.candidates)
-        return f"{about}, picked from {considered:,} recent papers." if considered > len(slips) else f"{about}."
+        return (
+            f"{about}, picked from {self._considered()}." if len(self._edition.candidates) > len(slips) else f"{about}."
+        )
+
+    def _considered(self) -> str:
+        return words.counted(len(self._edition.candidates), "recent paper")
 
 
 def letter(stationery: Stationery, address: str, message_id: str, date: datetime, values: Mapping[str, str]) -> bytes:
@@ -202,10 +222,13 @@ def _envelope(publication: Publication, address: str, subject: str, message_id: 
 
 def _sections(slips: Sequence[_Slip]) -> list[tuple[tuple[str, str], list[_Slip]]]:
     """Title and note of each section that has any, in the mail's order."""
-    yours, others = ([slip for slip in slips if personal(slip.reasons) is own] for own in (True, False))
+    shown = [slip for slip in slips if slip.detail is not Detail.SHORT]
+    yours, others = ([slip for slip in shown if personal(slip.reasons) is own] for own in (True, False))
     trending = any(slip.trends for slip in others)
     head = ("Trending", "what the community is reading") if trending else ("Also new", "not talked about yet")
-    return [(title, some) for title, some in ((("For you", "by what you follow"), yours), (head, others)) if some]
+    tail = [slip for slip in slips if slip.detail is Detail.SHORT]
+    all_ = ((("For you", "by what you follow"), yours), (head, others), (("In short", "more of the week"), tail))
+    return [(title, some) for title, some in all_ if some]
 
 
 def _cadence(turn: str) -> str:

@@ -22,7 +22,7 @@ from digest.model import Card as Paper
 from digest.rendering.colour import readable
 from digest.rendering.lint import lint
 from digest.rendering.mime import unquoted
-from digest.rendering.page import REQUIRED, VALUES, Section, card
+from digest.rendering.page import REQUIRED, VALUES, Detail, Section, card
 from digest.rendering.sheet import Sheet, environment
 
 _INLINE = re.compile(r'<mj-style inline="inline">(.*?)</mj-style>', re.S)
@@ -182,7 +182,8 @@ def _sections() -> list[Section]:
     rich = Paper(1, text, text, (text,) * 5, (text,) * 2, (("abstract", url), (text, url)), date(2026, 1, 1))
     poor = Paper(2, text, "", (), (), (), date(2026, 1, 1))
     cards = card(Candidate(0, rich, when, 1.0, text), reason=text), card(Candidate(1, poor, when))
-    return [Section(text, text, cards), Section("Trending", "now", cards[1:])]
+    short = card(Candidate(0, rich, when), Detail.SHORT, reason=text), card(Candidate(1, poor, when), Detail.SHORT)
+    return [Section(text, text, cards), Section("Trending", "now", cards[1:]), Section("In short", "now", short)]
 
 
 def _prove(

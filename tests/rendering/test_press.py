@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from digest.errors import TemplateError
 from digest.model import Card, Digest, Edition, Pick, Publication, Reason, ReasonCode
 from digest.rendering import press as press_module
+from digest.rendering import specimen
 from digest.rendering.press import Press, Urls, letter
 from digest.rendering.stationery import Stationery, compiled
 
@@ -260,20 +261,74 @@ def test_abstracts_go_before_papers_and_from_the_last(
     assert 0 < len(kept) < 36
 
 
-def test_ten_papers_weigh_less_than_38_kilobytes(
-    press_of: Callable[..., Press],
+@pytest.mark.parametrize(("papers", "most"), [(10, 38_000), (20, 68_000)])
+def test_papers_of_the_usual_length_weigh_little(stationery: Stationery, papers: int, most: int):
+    abstract = "Fifty characters of a sentence, more or less so.  " * 10
+    assert len(abstract) == 500
+    press = Press(stationery, specimen.edition(papers, abstract))
+    message = press.message(specimen.digest(papers), "r@e.net", SINCE, specimen.URLS)
+    encoded = message[message.index(b"text/html") :]
+    assert len(encoded) < most
+    assert bodies(message)[1].count("Fifty characters of a sentence") >= papers
+
+
+# ---------------------------------------------------------------- a week, and nothing
+
+
+def test_a_week_tells_ten_papers_whole_and_of_the_others_title_and_reason(
+    press_of: Callable[..., Press], paper: Callable[..., Card], digest: Callable[..., Digest], urls: Urls
+):
+    cards = [paper(f"Paper number {n}", abstract=f"Abstract number {n}.") for n in range(14)]
+    picks = [
+        Pick(n, 14.0 - n, (Reason(ReasonCode.TREND) if n == 12 else Reason(ReasonCode.TOPIC, 1),)) for n in range(14)
+    ]
+    press = press_of(*cards, trend_line="48 upvotes in 18 h")
+    week, day = (press.parts(digest(picks, turn=turn), SINCE, urls) for turn in ("2026-W47", "2026-11-22"))
+    for part in (week.html, week.text):
+        head, tail = part.split("In short")
+        assert "Abstract number 9." in head
+        assert [n for n in range(14) if re.search(rf"Paper number {n}\b", tail)] == [10, 11, 12, 13]
+        assert "Abstract" not in tail
+        assert "Ada Example" not in tail
+        assert tail.count("https://papers.example.org/1") == 4
+        assert tail.count("Because you follow Long context") == 3
+        assert "Because it is trending: 48 upvotes in 18 h" in tail
+    assert "In short" not in day.html
+    assert "Abstract number 13." in day.html
+
+
+@pytest.fixture
+def quiet(templates: Path, publication: Publication) -> Stationery:
+    return compiled("quiet", [templates], publication)
+
+
+def test_a_turn_without_papers_can_say_so_with_all_headers_of_a_digest(
+    quiet: Stationery,
+    edition: Callable[..., Edition],
     paper: Callable[..., Card],
     digest: Callable[..., Digest],
     urls: Urls,
 ):
-    cards = [
-        paper(
-            "A title of the usual length for a paper in this field",
-            abstract="Fifty characters of a sentence, more or less so. " * 10,
-        )
-    ] * 10
-    message = press_of(*cards, trend_line="48 upvotes in 18 h").message(digest(10), "r@e.net", SINCE, urls)
-    assert len(message[message.index(b"text/html") :]) < 38_000
+    press = Press(quiet, edition(paper(), paper("Another")))
+    message = press.message(digest(0), "reader@example.net", SINCE, urls, date(2026, 11, 12))
+    assert parsed(message).keys() == HEADERS
+    assert parsed(message)["Subject"] == "Still here: nothing new for you since 12 November 2026"
+    assert message == press.message(digest(0), "reader@example.net", SINCE, urls, date(2026, 11, 12))
+    for body in bodies(message):
+        words = " ".join(body.split())
+        assert "nothing new for you since 12 November 2026." in words
+        assert "We looked at 2 recent papers and found none" in words
+        assert all(link in body for link in (urls.unsubscribe, urls.preferences, urls.online))
+        assert "1 Library Street" in body
+        assert "Reading longer contexts" not in body
+
+
+def test_who_never_had_a_paper_is_told_so(
+    quiet: Stationery, edition: Callable[..., Edition], digest: Callable[..., Digest], urls: Urls
+):
+    parts = Press(quiet, edition()).parts(digest(0), None, urls)
+    assert parts.subject == "Still here: nothing new for you yet"
+    assert "We looked at 0 recent papers" in parts.text
 
 
 # ---------------------------------------------------------------- strangers' text

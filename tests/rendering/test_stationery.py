@@ -36,7 +36,7 @@ def folder(tmp_path: Path) -> Callable[[str, str], Path]:
     return write
 
 
-@pytest.mark.parametrize("layout", ["digest", "welcome", "confirm"])
+@pytest.mark.parametrize("layout", ["digest", "welcome", "quiet", "confirm"])
 def test_every_shipped_layout_has_its_three_files_and_compiles(layout: str, templates: Path, publication: Publication):
     made = compiled(layout, [templates], publication)
     assert {p.name for p in (templates / "email" / layout).iterdir()} == {"subject.txt", "body.mjml", "body.txt"}
@@ -191,7 +191,7 @@ def test_a_broken_template_is_named_with_its_line(
         ("body.mjml", "{{ unsubscribe_url }}", "https://e.org", "must both print unsubscribe_url"),
         ("body.txt", "{{ why }}", "", "must both print why"),
         ("body.mjml", "{{ card.title }}</a>", "{{ card.titel }}</a>", "has no attribute 'titel'"),
-        ("body.mjml", "{{ lead }}", "{{ headlien }}", "unknown variable headlien; there are card, count, headline"),
+        ("body.mjml", "{{ lead }}", "{{ headlien }}", "unknown variable headlien; there are card, considered, count"),
     ],
 )
 def test_a_digest_that_would_go_wrong_later_is_refused_now(
