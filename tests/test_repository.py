@@ -277,6 +277,14 @@ def test_every_file_of_the_sample_is_explained_and_every_document_is_a_source() 
     assert sorted(source["url"] for source in DEMO["sources"]) == [f"file:feeds/{name}" for name in DOCUMENTS]
 
 
+def test_the_pictures_in_the_readme_are_there_and_load_fast() -> None:
+    shown = re.findall(r'<img src="([^"]+)"', (ROOT / "README.md").read_text("utf-8"))
+    assert len(shown) >= 3
+    for name in shown:
+        assert (ROOT / name).read_bytes().startswith(b"\x89PNG"), name
+        assert (ROOT / name).stat().st_size < 200_000, name
+
+
 def test_what_a_run_leaves_in_the_sample_is_not_packed() -> None:
     packed = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["hatch"]["build"]["targets"]["wheel"]
     names = {name for name in packed["force-include"] if name.startswith("examples")}
