@@ -96,6 +96,9 @@ class Publish:
     engine: Callable[["Publish"], Engine] = lambda self: Local({"compose": self.compose_chunk})
     _edition: Edition | None = field(default=None, repr=False)
     _pages: dict[tuple[int, str | None, int], tuple[Pick, ...]] = field(default_factory=dict, repr=False)
+    _papers: dict[int, list[int]] = field(default_factory=dict, repr=False)
+    """of the editions that were asked for last: the same for every chunk"""
+    _composed: Counter[str] = field(default_factory=Counter, init=False, repr=False)
     _ranker: tuple[int, list[Topic], Ranker] | None = field(default=None, repr=False)
 
     # ---- the edition
@@ -106,7 +109,7 @@ class Publish:
         day, opens = now.date(), self._opens(now.date())
         if now < opens:
             return Opened(None)
-        if day in self.catalog.editions.dates()[:1]:
+        if day in self.catalog.editions.dates():
             return Opened(day)
         late = self._late_sources(opens) if wait and now < opens + self.rhythm.wait else ()
         if late:
@@ -168,7 +171,7 @@ class Publish:
 
     def compose(self) -> Counter[str]:
         """Write the digest of every turn that is due, in chunks; how many rows by state or reason for skipping."""
-        self._composed: Counter[str] = Counter()
+        self._composed = Counter()
         now = self.clock()
         while chunks := self.catalog.subscribers.due_chunks(now, CHUNK):
             before = self._composed.total()
@@ -181,20 +184,20 @@ class Publish:
         """The due turns of subscribers FIRST-LAST; running it twice adds nothing (UNIQUE(subscriber, turn))."""
         now = self.clock()
         first, _, last = chunk.partition("-")
-        due = [d for d in self.catalog.subscribers.due(now, int(first), int(last)) if not self._must_wait(d, now)]
-        late = [d for d in due if now - d.turn.due > LATE and d.turn.label != WELCOME]
-        timely = [d for d in due if d not in late]
-        composed = [self._skipped(d, Skipped.TOO_LATE, now) for d in late]
+        due = self.catalog.subscribers.due(now, int(first), int(last))
+        composed = [self._skipped(d, Skipped.TOO_LATE, now) for d in due if _late(d, now)]
+        waits_from = self._waits_from(now)
+        timely = [d for d in due if d.turn.due < waits_from and not _late(d, now)]
         if edition := self.edition():
             composed += self._digests(edition, timely, now)
         self.catalog.deliveries.add(composed)
         self._composed.update(c.skipped or "pending" for c in composed)
 
-    def _must_wait(self, due: Due, now: datetime) -> bool:
+    def _waits_from(self, now: datetime) -> datetime:
         """Turns since the opening hour wait for the edition that is itself waiting for a source."""
         opens = self._opens(now.date())
-        opening = opens <= now < opens + self.rhythm.wait and now.date() not in self.catalog.editions.dates()[:1]
-        return opening and due.turn.due >= opens
+        opening = opens <= now < opens + self.rhythm.wait and now.date() not in self.catalog.editions.dates()
+        return opens if opening else datetime.max.replace(tzinfo=UTC)
 
     def _digests(self, edition: Edition, due: Sequence[Due], now: datetime) -> list[Composed]:
         had = self._had([d.subscriber.id for d in due], now)
@@ -202,14 +205,20 @@ class Publish:
             self._wish(edition, d.subscriber.interest, d.subscriber.count, d.turn, had[d.subscriber.id]) for d in due
         ]
         picked = self._picks(edition, wishes) if due else []
+        templates = {name: self.printing.stationery(name).hash for name in {layout(d.turn.label) for d in due}}
         return [
-            Composed(self._digest(d.subscriber, d.turn, edition, picks, now), self._following(d, now))
+            Composed(
+                self._digest(d.subscriber, d.turn, edition, picks, now, templates[layout(d.turn.label)]),
+                self._following(d, now),
+            )
             if len(picks) >= d.subscriber.minimum
             else self._skipped(d, Skipped.NOTHING_NEW, now)
             for d, picks in zip(due, picked, strict=True)
         ]
 
-    def _digest(self, reader: Subscriber, turn: Turn, edition: Edition, picks: Sequence[Pick], now: datetime) -> Digest:
+    def _digest(
+        self, reader: Subscriber, turn: Turn, edition: Edition, picks: Sequence[Pick], now: datetime, template: str
+    ) -> Digest:
         domain = self.printing.publication.sender.rpartition("@")[2]
         return Digest(
             id=0,
@@ -217,14 +226,11 @@ class Publish:
             turn=turn.label,
             edition=edition.id,
             picks=tuple(picks),
-            template=self._stationery(layout(turn.label)),
+            template=template,
             message_id=self.links.message_id(reader.public_id, turn.label, domain),
             date=now.replace(microsecond=0),
             deadline=now + self.deadline,
         )
-
-    def _stationery(self, name: str) -> str:
-        return self.printing.stationery(name).hash
 
     def _skipped(self, due: Due, why: Skipped, now: datetime) -> Composed:
         nothing = Digest(0, due.subscriber.id, due.turn.label, 0, (), "", "", now, now)
@@ -238,7 +244,9 @@ class Publish:
     def _had(self, subscribers: Sequence[int], now: datetime) -> dict[int, frozenset[int]]:
         """Ids of the papers each of them got (or still may get) lately."""
         past = self.catalog.deliveries.had(subscribers, now - MEMORY)
-        papers = self.catalog.editions.papers(sorted({edition for rows in past.values() for edition, _ in rows}))
+        editions = {edition for rows in past.values() for edition, _ in rows}
+        unread = self.catalog.editions.papers(sorted(editions - self._papers.keys()))
+        papers = self._papers = {number: (self._papers | unread)[number] for number in editions}
         return {
             who: frozenset(papers[edition][ordinal] for edition, ordinals in rows for ordinal in ordinals)
             for who, rows in past.items()
@@ -276,7 +284,8 @@ class Publish:
         turn = self.catalog.subscribers.turn(reader.id) or Turn(now.date().isoformat(), now)
         had = self._had([reader.id], now)[reader.id] if reader.id else frozenset()
         picks = self._picks(edition, [self._wish(edition, reader.interest, reader.count, turn, had)])[0]
-        digest = self._digest(reader, turn, edition, picks, now)
+        template = self.printing.stationery(layout(turn.label)).hash
+        digest = self._digest(reader, turn, edition, picks, now, template)
         press = self.printing.press(digest.template, edition)
         urls = self.printing.urls(reader.public_id, edition.date, inert=True)
         since = reader.since.date() if reader.since else None
@@ -287,3 +296,7 @@ class Publish:
     def anybody(self, interest: Interest, count: int = 10, address: str = "reader@example.org") -> Subscriber:
         """A reader for previews, who is not in the catalog."""
         return Subscriber(0, "preview", address, Standing.ACTIVE, Schedule(), interest, count)
+
+
+def _late(due: Due, now: datetime) -> bool:
+    return now - due.turn.due > LATE and due.turn.label != WELCOME

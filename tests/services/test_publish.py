@@ -240,3 +240,33 @@ def test_a_preview_differs_from_the_mail_only_where_it_must(app, papers):
 def test_a_preview_of_an_edition_that_does_not_exist_says_what_to_do(app):
     with pytest.raises(NotFound, match="digest publish"):
         app.publish.preview(app.publish.anybody(Interest()))
+
+
+def test_a_replayed_day_does_not_wait_for_an_edition_that_is_open(app, papers, clock):
+    papers("retrieval")
+    app.publish.open()
+    clock.forward(days=1)
+    app.publish.open()
+    clock.now = NOW.replace(hour=6, minute=30)
+    add(app, schedule=Schedule(hour=6))
+    clock.now = NOW.replace(hour=6, minute=30)
+    assert app.publish.compose()["pending"] == 1
+
+
+def test_composing_a_chunk_asks_for_its_stationery_once_and_for_old_editions_once(app, papers, clock, monkeypatch):
+    asked = []
+    stationery, old = app.printing.stationery, app.catalog.editions.papers
+    monkeypatch.setattr(app.printing, "stationery", lambda name: asked.append(name) or stationery(name))
+    monkeypatch.setattr(app.catalog.editions, "papers", lambda numbers: asked.extend(numbers) or old(numbers))
+    papers("retrieval")
+    app.publish.open()
+    for n in range(3):
+        add(app, f"reader{n}@example.org")
+    app.publish.compose()
+    assert asked == ["digest"]
+    for _ in range(2):
+        clock.forward(days=1)
+        papers("robots")
+        app.publish.open()
+        app.publish.compose()
+    assert asked == ["digest", 1, "digest", 2, "digest"]
