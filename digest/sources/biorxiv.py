@@ -85,8 +85,8 @@ def _detailed(item: Any, source: str) -> Listing:
     paper = Listing(
         source=source,
         key=doi,
-        title=headline,
-        abstract=text.clean(part(item, "abstract", str, "")),
+        title=text.readable(headline),
+        abstract=text.readable(text.clean(part(item, "abstract", str, ""))),
         authors=text.names([part(item, "authors", str, "")]),
         ids={"doi": doi},
         categories=text.words([part(item, "category", str, "")]),

@@ -116,8 +116,8 @@ def listing(entry: Entry, source: str, base: str, *, commas: bool = False) -> Li
     return Listing(
         source=source,
         key=name or batch.hashed("\n".join((headline, *authors))),
-        title=headline,
-        abstract="" if abstract == headline else abstract,
+        title=text.readable(headline),
+        abstract="" if abstract == headline else text.readable(abstract),
         authors=authors,
         ids=_ids([*fields, doi], links.get("abstract", "")),
         categories=text.words(said(tag, "term") for tag in several(entry, "tags"))[:20],

@@ -70,8 +70,8 @@ def listing(item: Any, source: str, _base: str) -> Listing:
     return Listing(
         source=source,
         key=name,
-        title=headline,
-        abstract=text.clean(part(paper, "summary", str, "")),
+        title=text.readable(headline),
+        abstract=text.readable(text.clean(part(paper, "summary", str, ""))),
         authors=text.words(part(author, "name", str, "") for author in part(paper, "authors", list, [])),
         ids={"arxiv": name},
         links={what: address for what, address in addresses.items() if address},

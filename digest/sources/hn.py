@@ -90,7 +90,7 @@ def listing(story: Any, source: str, _base: str) -> Listing | None:
     return Listing(
         source=source,
         key=number,
-        title=headline,
+        title=text.readable(headline),
         ids={"arxiv": arxiv} if arxiv else {"doi": str(doi)},
         links={"abstract": text.web_address(page) or page, "discussion": ITEM + number},
         announced=text.moment(part(story, "created_at", str, "")),

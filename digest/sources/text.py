@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urljoin, urlsplit, urlunsplit
 
+from digest.sources import latex
+
 TITLE, ABSTRACT = 500, 5_000
 
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z]\w{1,30});")
@@ -40,6 +42,12 @@ def clean(text: str, limit: int = ABSTRACT) -> str:
         text = _plain(_ENTITY.sub(lambda entity: html.unescape(entity[0]), text))
     text = unicodedata.normalize("NFC", text)
     return text if len(text) <= limit else text[: limit - 1].rsplit(" ", 1)[0] + "…"
+
+
+def readable(plain: str) -> str:
+    """What was cleaned, in the letters that its LaTeX and Markdown stand for. For what people read, never for ids."""
+    made = latex.readable(plain)
+    return plain if made == plain else unicodedata.normalize("NFC", _plain(made))
 
 
 def _plain(text: str) -> str:
@@ -82,7 +90,7 @@ _NOBODY = re.compile(r"et al\.?|and others|\W*", re.IGNORECASE)
 
 def names(people: Iterable[str], *, commas: bool = False) -> tuple[str, ...]:
     """Authors, each once, at most 200. A single string is split where it lists several names; with *commas* at each."""
-    listed = list(dict.fromkeys(clean(person, 30_000) for person in people))
+    listed = list(dict.fromkeys(readable(clean(person, 30_000)) for person in people))
     if len(listed) == 1:
         listed = _split(listed[0], commas)
     return tuple(dict.fromkeys(name[:120] for name in listed if not _NOBODY.fullmatch(name)))[:200]
