@@ -202,7 +202,6 @@ def unpack(frozen: bytes) -> tuple[Pick, ...]:
 class Standing(StrEnum):
     """Where a subscription stands; mail goes to `active` only."""
 
-    PENDING = "pending"  # asked for, not confirmed
     ACTIVE = "active"
     PAUSED = "paused"
     LEFT = "left"

@@ -1,7 +1,7 @@
 """The ledger: one row a turn, in exactly one state; claimed in batches, folded in batches.
 
-What moves a row: `add` (composed: pending or skipped), `claim` (sending), `fold` (what the transport said),
-`recover` (what a crash left), `settle_uncertain` (the policy). Nothing else changes a state.
+What moves a row: `add` (composed: pending or skipped), `claim` (sending), `fold` (what the transport or the journal
+said), `release` (never begun), `resend_uncertain` (the policy), `expire`. Nothing else changes a state.
 """
 
 from collections.abc import Iterable, Sequence

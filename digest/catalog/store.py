@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Insert, Table, create_engine, event, inspect, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import StaticPool
 
 from digest.errors import Busy, CatalogError, ConfigError
@@ -123,7 +124,9 @@ class Store:
         import fcntl
 
         path = self.path.with_name(f"{self.path.name}.{purpose}.lock")
-        with self._translated(), open(os.open(path, os.O_CREAT | os.O_RDWR, 0o600), "w") as file:
+        with self._translated():
+            handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+        with open(handle, "w") as file:  # what goes wrong within is told by whoever works there
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
@@ -155,6 +158,8 @@ class Store:
             yield
         except DBAPIError as error:
             raise CatalogError(f"{self.name}: {self._advice(str(error.orig))}") from error
+        except PoolTimeout as error:
+            raise CatalogError(f"{self.name}: all connections are busy; does another program lock it?") from error
         except sqlite3.Error as error:
             raise CatalogError(f"{self.name}: {self._advice(str(error))}") from error
         except OSError as error:

@@ -1,5 +1,6 @@
 import os
 import stat
+from contextlib import ExitStack
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -81,3 +82,18 @@ def test_a_backup_can_be_put_back_where_nothing_stands(catalog, tmp_path):
     with pytest.raises(CatalogError, match="no such file"):
         there.store.restore(tmp_path / "nothing.db")
     there.store.engine.dispose()
+
+
+def test_what_goes_wrong_under_a_lock_is_not_blamed_on_the_database(catalog):
+    with pytest.raises(BrokenPipeError), catalog.store.lock("deliver"):
+        raise BrokenPipeError
+
+
+def test_a_database_that_is_asked_by_too_many_at_once_says_so(catalog, monkeypatch):
+    pool = catalog.store.engine.pool
+    monkeypatch.setattr(pool, "_timeout", 0.01)
+    with ExitStack() as others:
+        for _ in range(pool.size() + pool._max_overflow):
+            others.enter_context(catalog.store.read())
+        with pytest.raises(CatalogError, match="all connections are busy"):
+            catalog.store.version()
