@@ -56,7 +56,7 @@ class Subscribers:
         return next(self._where(t.subscribers.c.public_id == public_id), None)
 
     def by_address(self, address: str) -> Subscriber | None:
-        return next(self._where(func.lower(t.subscribers.c.address) == address.lower()), None)
+        return next(self._where(func.lower(t.subscribers.c.address) == func.lower(address)), None)
 
     def all(self) -> list[Subscriber]:
         """All but the erased, by id."""
@@ -72,7 +72,7 @@ class Subscribers:
             public_id = db.scalar(select(t.subscribers.c.public_id).where(t.subscribers.c.id == number))
             address = db.scalar(select(t.subscribers.c.address).where(t.subscribers.c.id == number))
             db.execute(delete(t.interests).where(t.interests.c.subscriber_id == number))
-            db.execute(delete(t.sign_ups).where(func.lower(t.sign_ups.c.address) == (address or "").lower()))
+            db.execute(delete(t.sign_ups).where(func.lower(t.sign_ups.c.address) == func.lower(address or "")))
             db.execute(update(t.consents).where(t.consents.c.subscriber == public_id).values(proof={}))
             gone = {"address": None, "standing": Standing.LEFT, "next_turn": None, "next_due": None, "zone": "UTC"}
             db.execute(update(t.subscribers).where(t.subscribers.c.id == number).values(gone))

@@ -181,3 +181,9 @@ def test_who_should_get_mail_and_has_no_row_for_a_turn_long_past_is_counted(cata
     assert catalog.subscribers.overdue(NOW + timedelta(hours=1)) == 5
     compose(catalog, readers)
     assert catalog.subscribers.overdue(NOW + timedelta(hours=1)) == 0
+
+
+@pytest.mark.parametrize("address", ["Ada@example.org", "Änne@example.org"])
+def test_an_address_is_found_as_it_is_stored_whatever_its_letters(catalog, address):
+    catalog.subscribers.put(subscriber(address=address), TOMORROW)
+    assert catalog.subscribers.by_address(address).address == address
