@@ -7,7 +7,7 @@ are read field by field; others by how mail systems put it in words, where flufl
 import logging
 from email.message import Message
 
-from digest.delivery.bounces import arf, dsn, prose
+from digest.delivery.bounces import arf, dsn, notified, prose
 from digest.delivery.bounces.mail import Mail
 from digest.delivery.bounces.report import Failed, Kind, Report
 
@@ -33,6 +33,8 @@ def _told(mail: Mail) -> tuple[Kind, tuple[Failed, ...]]:
         return Kind.UNREADABLE, ()
     if (complained := arf.read(mail)) is not None:
         return Kind.COMPLAINT, complained
+    if told := notified.read(mail):
+        return told
     kind, failed = dsn.read(mail.fields, mail.notice)
     if kind and failed:
         return kind, failed

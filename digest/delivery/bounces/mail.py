@@ -90,12 +90,15 @@ class Mail:
         return found or [message_from_string(_from_headers(self._cut[1]))]
 
     @cached_property
+    def words(self) -> str:
+        """All that is text, without what is attached."""
+        found = (text(p) for p in self.parts if p.get_content_maintype() == "text" and not _attached(p))
+        return "\n".join(found).replace("\r\n", "\n")[:NOTICE]
+
+    @cached_property
     def _cut(self) -> tuple[str, str]:
         """Words of the reporter, and what they quote of our message."""
-        words = "\n".join(
-            text(part) for part in self.parts if part.get_content_maintype() == "text" and not _attached(part)
-        )
-        words = words.replace("\r\n", "\n")[:NOTICE]
+        words = self.words
         found = next((m for m in _RETURNED.finditer(words) if words[: m.start()].strip(" \n*-_#=")), None)
         return (words[: found.start()], words[found.start() :]) if found else (words, "")
 

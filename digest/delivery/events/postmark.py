@@ -1,0 +1,75 @@
+"""Postmark: https://postmarkapp.com/developer/webhooks/webhooks-overview
+
+It does not sign; the secret is `user:password` of the basic authentication in the webhook's address.
+"""
+
+import hmac
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from digest.delivery.events.event import Event, Told, bare, judged, rows, text
+from digest.delivery.refusal import Blame
+
+_EVENTS = {
+    "Delivery": Told.DELIVERED, "Bounce": Told.BOUNCED, "SpamComplaint": Told.COMPLAINED, "Open": Told.OPENED,
+    "Click": Told.CLICKED, "SubscriptionChange": Told.UNSUBSCRIBED, "Inbound": Told.INBOUND,
+}  # fmt: skip
+_BOUNCES: dict[str, tuple[Told, str]] = {
+    "HardBounce": (Told.BOUNCED, "bounced"), "BadEmailAddress": (Told.BOUNCED, "invalid"),
+    "Transient": (Told.DEFERRED, ""), "DnsError": (Told.DEFERRED, ""), "SoftBounce": (Told.BOUNCED, "bounced"),
+    "Unsubscribe": (Told.UNSUBSCRIBED, "unsubscribed"), "Subscribe": (Told.SUBSCRIBED, ""),
+    "AutoResponder": (Told.AUTORESPONDED, ""), "AddressChange": (Told.AUTORESPONDED, ""),
+    "OpenRelayTest": (Told.UNKNOWN, "other"), "Unknown": (Told.BOUNCED, "other"),
+    "VirusNotification": (Told.BOUNCED, "other"),
+    "ChallengeVerification": (Told.AUTORESPONDED, ""), "SpamNotification": (Told.COMPLAINED, "spam"),
+    "SpamComplaint": (Told.COMPLAINED, "spam"), "ManuallyDeactivated": (Told.REJECTED, "blocked"),
+    "Unconfirmed": (Told.REJECTED, "other"), "Blocked": (Told.REJECTED, "blocked"), "SMTPApiError": (Told.FAILED, ""),
+    "InboundError": (Told.FAILED, ""), "DMARCPolicy": (Told.REJECTED, "blocked"),
+    "TemplateRenderingFailed": (Told.FAILED, ""),
+}  # fmt: skip
+_REASONS = {Told.COMPLAINED: "spam", Told.UNSUBSCRIBED: "unsubscribed"}
+_PERMANENT = ("HardBounce", "BadEmailAddress")
+
+
+def parse(payload: Any, headers: Mapping[str, str]) -> list[Event]:
+    """Of one event."""
+    if not isinstance(payload, Mapping):
+        return []
+    kind, type_ = text(payload.get("RecordType")), text(payload.get("Type"))
+    if not kind and "FromFull" in payload:
+        kind = "Inbound"
+    what = _EVENTS.get(kind, Told.UNKNOWN)
+    reason = _REASONS.get(what, "")
+    if kind == "Bounce":
+        what, reason = _BOUNCES.get(type_, (Told.UNKNOWN, "other"))
+    if kind == "SubscriptionChange" and payload.get("SuppressSending") is False:
+        what, reason = Told.SUBSCRIBED, ""
+    return [_event(what, reason, payload, type_)]
+
+
+def verify(headers: Mapping[str, str], body: bytes, secret: str, fetch: Callable[[str], bytes]) -> bool:
+    """The right user and password."""
+    expected = f"Basic {b64encode(secret.encode()).decode()}"
+    given = headers.get("authorization", "").encode("utf-8", "surrogatepass")
+    return bool(secret) and hmac.compare_digest(expected.encode(), given)
+
+
+def _event(what: Told, reason: str, payload: Mapping[str, Any], type_: str) -> Event:
+    response = text(payload.get("Details"))
+    own = [bare(row.get("Value")) for row in rows(payload.get("Headers")) if _is_id(row)]
+    return Event(
+        what,
+        text(payload.get("Recipient") or payload.get("Email") or payload.get("OriginalRecipient")),
+        text(payload.get("MessageID")),
+        reason,
+        judged(response, permanent=type_ in _PERMANENT) if what is Told.BOUNCED else Blame.UNKNOWN,
+        text(payload.get("Description")),
+        response,
+        text(payload.get("ID") or (payload.get("MessageID") if what is Told.INBOUND else "")),
+        tuple(own),
+    )
+
+
+def _is_id(row: Any) -> bool:
+    return isinstance(row, Mapping) and text(row.get("Name")).lower() == "message-id"

@@ -1,0 +1,121 @@
+"""Amazon SES, through SNS: https://docs.aws.amazon.com/ses/latest/dg/notification-contents.html
+
+The secret is the topic's ARN: anybody can have SNS sign something, but only in a topic of their own.
+"""
+
+import json
+import re
+from base64 import b64decode
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from digest.delivery.events.event import Event, Told, at, bare, judged, rows, text
+from digest.delivery.refusal import Blame
+
+_EVENTS = {
+    "Bounce": Told.BOUNCED, "Complaint": Told.COMPLAINED, "Delivery": Told.DELIVERED, "Send": Told.SENT,
+    "Reject": Told.REJECTED, "Open": Told.OPENED, "Click": Told.CLICKED, "Rendering Failure": Told.FAILED,
+    "DeliveryDelay": Told.DEFERRED, "Subscription": Told.UNSUBSCRIBED, "Received": Told.INBOUND,
+}  # fmt: skip
+_REASONS = {
+    Told.BOUNCED: "bounced",
+    Told.COMPLAINED: "spam",
+    Told.REJECTED: "blocked",
+    Told.UNSUBSCRIBED: "unsubscribed",
+}
+_WHO = (("bounce", "bouncedRecipients"), ("complaint", "complainedRecipients"), ("deliveryDelay", "delayedRecipients"),
+        ("delivery", "recipients"), ("receipt", "recipients"), ("mail", "destination"))  # fmt: skip
+_SIGNED = {
+    "Notification": ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"),
+    "SubscriptionConfirmation": ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"),
+}
+_AMAZON = re.compile(r"sns\.[a-z0-9-]{1,40}\.amazonaws\.com(?:\.cn)?")
+
+
+def parse(payload: Any, headers: Mapping[str, str]) -> list[Event]:
+    """Of an SNS message, or of what SES put into it."""
+    told, event_id = _unwrapped(payload)
+    what = _EVENTS.get(text(at(told, "eventType") or at(told, "notificationType")))
+    if what is None:
+        return [] if at(payload, "Type") == "SubscriptionConfirmation" else [Event(Told.UNKNOWN, event_id=event_id)]
+    people = next(filter(None, (rows(at(told, *path)) for path in _WHO)), [""])
+    return [_event(what, told, person, event_id) for person in people]
+
+
+def verify(headers: Mapping[str, str], body: bytes, secret: str, fetch: Callable[[str], bytes]) -> bool:
+    """Signed by SNS, in our topic; its certificate is taken from Amazon and from nowhere else."""
+    try:
+        message = json.loads(body)
+        names = _SIGNED[message["Type"]]
+        url, signature = str(message["SigningCertURL"]), b64decode(str(message["Signature"]), validate=True)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return False
+    if not secret or message.get("TopicArn") != secret or not _from_amazon(url):
+        return False
+    signed = "".join(f"{name}\n{message[name]}\n" for name in names if name in message)
+    return _signs(fetch(url), signature, signed.encode("utf-8", "surrogatepass"), str(message.get("SignatureVersion")))
+
+
+def _unwrapped(payload: Any) -> tuple[Any, str]:
+    """What SES says, and the id of the SNS message around it."""
+    if "Message" not in (payload if isinstance(payload, Mapping) else ()):
+        return payload, text(at(payload, "bounce", "feedbackId") or at(payload, "complaint", "feedbackId"))
+    try:
+        return json.loads(text(payload["Message"])), text(payload.get("MessageId"))
+    except (ValueError, RecursionError):
+        return {}, text(payload.get("MessageId"))
+
+
+def _event(what: Told, told: Any, person: Any, event_id: str) -> Event:
+    bounce, mail = at(told, "bounce"), at(told, "mail")
+    response = text(at(person, "diagnosticCode") or at(told, "delivery", "smtpResponse"))
+    kind = ": ".join(filter(None, (text(at(bounce, "bounceType")), text(at(bounce, "bounceSubType")))))
+    errors = (("complaint", "complaintFeedbackType"), ("reject", "reason"), ("failure", "errorMessage"))
+    description = kind or next(filter(None, (text(at(told, *path)) for path in errors)), "")
+    return Event(
+        what,
+        text(at(person, "emailAddress") or person),
+        text(at(mail, "messageId")),
+        _REASONS.get(what, ""),
+        _blame(what, bounce, person, response),
+        description,
+        response,
+        text(at(mail, "messageId")) if what is Told.INBOUND else event_id,
+        tuple(bare(at(h, "value")) for h in rows(at(mail, "headers")) if text(at(h, "name")).lower() == "message-id"),
+    )
+
+
+def _blame(what: Told, bounce: Any, person: Any, response: str) -> Blame:
+    if what is not Told.BOUNCED:
+        return Blame.UNKNOWN
+    permanent, sub = at(bounce, "bounceType") == "Permanent", at(bounce, "bounceSubType")
+    if sub in ("Suppressed", "OnAccountSuppressionList"):  # Amazon did not try: it remembers an earlier bounce
+        return Blame.HARD
+    return judged(f"{text(at(person, 'status'))} {response}".strip(), permanent=permanent)
+
+
+def _from_amazon(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        plain = parts.port is None and parts.username is None and parts.path.endswith(".pem")
+    except ValueError:
+        return False
+    return parts.scheme == "https" and plain and bool(_AMAZON.fullmatch(parts.hostname or ""))
+
+
+def _signs(certificate: bytes, signature: bytes, signed: bytes, version: str) -> bool:
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+    from cryptography.hazmat.primitives.hashes import SHA1, SHA256
+    from cryptography.x509 import load_pem_x509_certificate
+
+    try:
+        key = load_pem_x509_certificate(certificate).public_key()
+        if not isinstance(key, RSAPublicKey):
+            return False
+        key.verify(signature, signed, PKCS1v15(), SHA256() if version == "2" else SHA1())  # noqa: S303 - their version 1
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError):
+        return False
+    return True
