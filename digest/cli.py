@@ -362,9 +362,16 @@ def preview(
     text: Annotated[bool, typer.Option("--text", help="print the plain-text part")] = False,
     eml: Annotated[Path | None, typer.Option(help="write the whole message to this file")] = None,
     open_: Annotated[bool, typer.Option("--open", help="show the HTML part in the browser")] = False,
+    gallery: Annotated[
+        bool,
+        typer.Option("--gallery", help="everything side by side, on a page of this machine; with --html, as a file"),
+    ] = False,
 ) -> None:
     """Show a digest exactly as it would be sent. Sends nothing; its links do nothing."""
     app = session.app
+    if gallery:
+        _gallery(app, {"who": subscriber, "topics": topics, "edition": edition, "count": str(count)}, html, open_)
+        return
     reader = app.subscriptions.find(subscriber) if subscriber else app.publish.anybody(_named(topics or ""), count)
     found = app.publish.preview(reader, day(edition) if edition else None)
     if eml:
@@ -380,6 +387,24 @@ def preview(
         say(found.parts.text)
     elif not (html or eml or open_):
         _show(found)
+
+
+def _gallery(app: "App", said: dict[str, str | None], file: Path | None, open_: bool) -> None:
+    from urllib.parse import urlencode
+
+    from digest.web.gallery import Asked, Gallery, server
+
+    made, said_ = Gallery(app), {name: value for name, value in said.items() if value}
+    if file:
+        file.write_text(made.page(Asked.of(said_)), encoding="utf-8")
+        say(f"wrote {file}")
+        return
+    with server(made) as serving:
+        url = f"http://127.0.0.1:{serving.server_port}/?{urlencode(said_)}"
+        say(f"{url}\nloads again when a template changes; stop with Ctrl-C")
+        if open_:
+            typer.launch(url)
+        serving.serve_forever()
 
 
 def _named(topics: str) -> "Interest":

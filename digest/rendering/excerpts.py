@@ -68,7 +68,7 @@ def excerpt(text: str, limit: int = LIMIT) -> str:
     scores = _scores(told)
     chosen: list[int] = []
     for i in sorted(range(len(told)), key=lambda i: (-scores[i], i)):
-        worth = scores[i] >= 1 or not chosen
+        worth = scores[i] >= 1 or len(_joined(told, chosen)) < limit // 2
         if worth and len(chosen) < 3 and len(_joined(told, [*chosen, i])) <= limit:
             chosen.append(i)
     best = max(range(len(told)), key=lambda i: (scores[i], -i))

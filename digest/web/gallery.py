@@ -1,0 +1,177 @@
+"""A page beside the editor, for whoever makes templates: one digest as everybody would see it, loaded again on change.
+
+Served on loopback by `digest preview --gallery`, apart from the public pages; it asks for nothing from elsewhere.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cached_property
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from digest.errors import DigestError, NotFound
+from digest.model import Subscriber
+from digest.rendering.lint import Finding
+from digest.rendering.press import BUDGET
+from digest.rendering.review import LIGHT, review
+from digest.rendering.stationery import fingerprint
+
+if TYPE_CHECKING:
+    from digest.app import App
+    from digest.services.publish import Preview
+
+CLIPPED = 102_000
+"""bytes of HTML after which Gmail hides the rest"""
+
+_DARK = re.compile(r"@media \(prefers-color-scheme: ?dark\)")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the chooser says; each may be empty."""
+
+    who: str = ""
+    topics: str = ""
+    edition: str = ""
+    count: int = 10
+
+    @classmethod
+    def of(cls, query: Mapping[str, str]) -> "Asked":
+        """From a query string; what cannot be read counts as not said."""
+        count = query.get("count", "")
+        texts = {name: query.get(name, "").strip() for name in ("who", "topics", "edition")}
+        return cls(**texts, count=min(max(int(count), 1), 50) if count.isdecimal() else 10)
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Titles, against the digest that the edition before would have made."""
+
+    day: date
+    new: list[str]
+    gone: list[str]
+
+
+@dataclass
+class Gallery:
+    """Makes the page anew each time, by the same services as the real run."""
+
+    app: "App"
+    _kept: tuple[str, list[Finding]] = field(default=("", []), repr=False)
+
+    @cached_property
+    def _templates(self) -> Environment:
+        folders = [folder / "web" for folder in self.app.templates]
+        made = Environment(loader=FileSystemLoader(folders), autoescape=True, undefined=StrictUndefined)
+        made.filters |= {"by_day": lambda html: _DARK.sub("@media not all", html)}
+        made.filters |= {"by_night": lambda html: _DARK.sub("@media all", html)}
+        return made
+
+    def state(self) -> str:
+        """Changes with every template."""
+        return fingerprint("", self.app.templates, self.app.publication)
+
+    def page(self, asked: Asked, *, live: bool = False) -> str:
+        """The whole page, by itself; *live* ones ask their server whether a template has changed."""
+        shown: dict[str, Any] = {"trouble": "", "found": None, "changes": None}
+        try:
+            reader = self._reader(asked)
+            found = self.app.publish.preview(reader, _day(asked.edition) if asked.edition else None)
+            shown |= {"found": found, "changes": self._changes(reader, found), **_source(found.message)}
+        except DigestError as error:  # a template that is being edited is often broken
+            shown["trouble"] = str(error)
+        return self._templates.get_template("gallery.html").render(
+            asked=asked,
+            readers=[reader.address for reader in self.app.catalog.subscribers.all()[:200]],
+            editions=[day.isoformat() for day in self.app.catalog.editions.dates()],
+            findings=self._findings(),
+            state=self.state() if live else "",
+            limits={"light": LIGHT, "budget": BUDGET, "clipped": CLIPPED},
+            **shown,
+        )
+
+    def _reader(self, asked: Asked) -> Subscriber:
+        if asked.who:
+            return self.app.subscriptions.find(asked.who)
+        interest, _ = self.app.subscriptions.interest(asked.topics.split(","))
+        return self.app.publish.anybody(interest, asked.count)
+
+    def _changes(self, reader: Subscriber, found: "Preview") -> Changes | None:
+        earlier = max((day for day in self.app.catalog.editions.dates() if day < found.edition.date), default=None)
+        if earlier is None:
+            return None
+        now, then = (
+            [item.candidate.card.title for item in preview.items]
+            for preview in (found, self.app.publish.preview(reader, earlier))
+        )
+        return Changes(earlier, [title for title in now if title not in then], [t for t in then if t not in now])
+
+    def _findings(self) -> list[Finding]:
+        """Reviewed once for each state of the templates: it takes a second."""
+        state = self.state()
+        if self._kept[0] != state:
+            self._kept = state, review(self.app.templates, self.app.publication)
+        return self._kept[1]
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise NotFound(f"{text!r} is no date; write 2026-01-16") from error
+
+
+def _source(message: bytes) -> dict[str, Any]:
+    """Headers, encoded source and sizes of *message*."""
+    head, _, body = message.partition(b"\r\n\r\n")
+    html = body[body.rindex(b"Content-Type: text/html") :]
+    return {
+        "headers": head.decode("ascii").replace("\r\n", "\n"),
+        "encoded": body.decode("ascii").replace("\r\n", "\n"),
+        "size": len(html),
+        "whole": len(message),
+    }
+
+
+def server(gallery: Gallery, port: int = 0) -> HTTPServer:
+    """Bound to loopback and not serving yet; port 0 is any that is free. One request at a time."""
+    made = HTTPServer(("127.0.0.1", port), _handler(gallery))
+    made.timeout = 1
+    return made
+
+
+def _handler(gallery: Gallery) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        timeout = 10
+
+        def do_GET(self) -> None:
+            """The page, or the state of the templates; only for a browser that meant us (no DNS rebinding)."""
+            path = urlsplit(self.path)
+            if self.headers.get("Host") != f"127.0.0.1:{self.connection.getsockname()[1]}":
+                self._say(421, "text/plain", "this server answers on its own address only")
+            elif path.path == "/state":
+                self._say(200, "text/plain", gallery.state())
+            elif path.path == "/":
+                self._say(200, "text/html", gallery.page(Asked.of(dict(parse_qsl(path.query))), live=True))
+            else:
+                self._say(404, "text/plain", "there is only /")
+
+        def _say(self, code: int, kind: str, text: str) -> None:
+            content = text.encode()
+            self.send_response(code)
+            self.send_header("Content-Type", f"{kind}; charset=utf-8")
+            self.send_header("Content-Length", str(len(content)))
+            self.send_header("Cache-Control", "no-store")
+            self.send_header("Referrer-Policy", "no-referrer")
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing: the query may have an address in it."""
+
+    return Handler

@@ -1,0 +1,140 @@
+"""The page beside the editor of templates."""
+
+import http.client
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from html import unescape
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from conftest import CONFIG
+from factories import batch, listing
+from typer.testing import CliRunner
+
+from digest.cli import cli
+from digest.web.gallery import Asked, Gallery, server
+
+WEEK = timedelta(days=7)
+
+
+@pytest.fixture
+def gallery(make_app, clock) -> Gallery:
+    """Two editions; the second has a paper more."""
+    app = make_app()
+    for n, title in enumerate(("Dense retrieval", "Grasping <b>robots</b>")):
+        app.catalog.papers.take(f"s{n}", batch(listing(title=title, announced=clock())), clock(), WEEK)
+        app.publish.open()
+        clock.forward(days=1)
+    return Gallery(app)
+
+
+class Loads(HTMLParser):
+    """What a page asks its browser to fetch, and its frames."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.loads: list[str | None] = []
+        self.frames: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        said = dict(attrs)
+        self.loads += [said[name] for name in ("src", "action", "background", "poster") if name in said]
+        self.loads += [said["href"]] if tag == "link" else []
+        self.frames += [str(said["srcdoc"])] if tag == "iframe" else []
+
+
+def test_the_page_has_the_mail_as_it_would_be_sent_and_needs_nothing_else(gallery):
+    found = gallery.app.publish.preview(gallery.app.publish.anybody(gallery.app.subscriptions.interest(["robots"])[0]))
+    page = gallery.page(Asked(topics="robots"))
+    assert Loads(page).loads == ["data:,"]
+    assert "<script" not in page
+    assert "@import" not in page
+    assert len(Loads(page).frames) == 4
+    night = found.parts.html.replace("@media (prefers-color-scheme: dark)", "@media all")
+    assert night in Loads(page).frames
+    shown = unescape(page)
+    assert found.parts.text in shown
+    assert "List-Unsubscribe-Post: List-Unsubscribe=One-Click" in shown
+    assert all(reason in shown for item in found.items for reason in item.reasons)
+
+
+def test_it_says_what_is_new_against_the_edition_before(gallery):
+    page = unescape(gallery.page(Asked()))
+    assert "Against 2026-01-16" in page
+    assert "+ Grasping <b>robots</b>" in page
+    assert "+ Dense retrieval" not in page
+    assert "There is none" in gallery.page(Asked(edition="2026-01-16"))
+
+
+def test_a_broken_template_is_named_on_the_page_and_nobody_is_unknown_in_silence(gallery, tmp_path):
+    own = tmp_path / "templates" / "email" / "digest" / "body.mjml"
+    own.parent.mkdir(parents=True)
+    shutil.copy(gallery.app.templates[1] / "email" / "digest" / "body.mjml", own)
+    before = gallery.state()
+    own.write_text(own.read_text("utf-8").replace("{{ lead }}", "{{ leed }}"), "utf-8")
+    assert gallery.state() != before
+    page = unescape(gallery.page(Asked()))
+    assert f"{own}:8: unknown variable leed" in page
+    assert "1 errors" in page
+    assert "nobody@example.org" in gallery.page(Asked(who="nobody@example.org"))
+    assert "'today' is no date; write 2026-01-16" in unescape(gallery.page(Asked(edition="today")))
+
+
+def test_what_cannot_be_read_in_the_query_is_as_if_not_said():
+    assert Asked.of({"count": "many", "topics": " a "}) == Asked(topics="a")
+    assert Asked.of({"count": "999"}).count == 50
+
+
+@pytest.fixture
+def get(gallery) -> Iterator[Callable[..., tuple[int, str]]]:
+    """Asks a server that runs until the test is over."""
+    with server(gallery) as serving:
+        thread = threading.Thread(target=serving.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+
+        def ask(path: str, host: str = "") -> tuple[int, str]:
+            asking = http.client.HTTPConnection("127.0.0.1", serving.server_port, timeout=20)
+            asking.request("GET", path, headers={"Host": host} if host else {})
+            answer = asking.getresponse()
+            content = answer.read().decode()
+            asking.close()
+            return answer.status, content
+
+        yield ask
+        serving.shutdown()
+        thread.join()
+
+
+def test_the_server_makes_the_page_anew_and_tells_when_to_load_it_again(get, gallery):
+    code, page = get("/?topics=robots&count=1")
+    assert code == 200
+    assert 'value="robots"' in page
+    assert "1 papers of 2" in page
+    assert get("/state") == (200, gallery.state())
+    assert gallery.state() in page
+
+
+def test_the_server_answers_only_who_meant_it(get):
+    assert get("/state", host="evil.example.org")[0] == 421
+    assert get("/etc/passwd")[0] == 404
+
+
+def test_the_command_writes_the_page_to_a_file(gallery, tmp_path):
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    asked = [
+        "--config",
+        str(tmp_path / "config.yaml"),
+        "--now",
+        "2026-01-17T08:00:00Z",
+        "preview",
+        "--gallery",
+        "--html",
+    ]
+    said = CliRunner().invoke(cli, [*asked, str(tmp_path / "gallery.html")])
+    assert said.exit_code == 0
+    assert said.stdout == f"wrote {tmp_path / 'gallery.html'}\n"
+    assert "Grasping" in Path(tmp_path / "gallery.html").read_text("utf-8")
