@@ -107,8 +107,8 @@ def table(*columns: str, title: str | None = None) -> "Table":
     from rich.table import Table
 
     made = Table(box=SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
-    for column in columns:
-        made.add_column(column, overflow="fold")
+    for place, column in enumerate(columns):
+        made.add_column(column, overflow="fold", no_wrap=place == 0)  # addresses and names stay in one piece
     return made
 
 
@@ -223,11 +223,13 @@ def run(
     from digest import schedule
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("apscheduler").setLevel(logging.WARNING)
+    for talkative in ("apscheduler", "alembic"):
+        logging.getLogger(talkative).setLevel(logging.WARNING)
     if once:
         schedule.tick(session.app)
         raise typer.Exit(_health())
     import multiprocessing
+    from threading import Thread
 
     session.now = clock.running(session.now())
     app = session.app  # a bad configuration shows before anything starts
@@ -237,17 +239,32 @@ def run(
     pages.start()
     web = app.settings.web
     say(f"pages on http://{web.host}:{web.port}, ticking once a minute; stop with Ctrl-C")
+    Thread(target=_stop_after, args=(pages,), daemon=True).start()
     try:
         schedule.run(app)
     finally:
         pages.terminate()
         pages.join(10)
+    if pages.exitcode and pages.exitcode > 0:
+        raise DigestError(f"the pages on {web.host}:{web.port} ended, see above; is web.port taken?")
 
 
 def _serve(config: Path, now: datetime) -> None:
+    import multiprocessing
+    from threading import Thread
+
     from digest import app, web
 
+    Thread(target=_stop_after, args=(multiprocessing.parent_process(),), daemon=True).start()
     web.serve(app.load(config, clock.running(now)))
+
+
+def _stop_after(other: Any) -> None:
+    """The two processes end together: a worker without pages, or pages that hold the port for nobody, help no one."""
+    import signal
+
+    other.join()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 # ---------------------------------------------------------------- the road
