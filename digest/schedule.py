@@ -19,7 +19,14 @@ COLLECT_EVERY = timedelta(minutes=30)
 
 def tick(app: App) -> None:
     """One round of everything that may be due; a failure in one step is logged and does not stop the next."""
-    for step in (collect_if_due, open_edition, app.subscriptions.wake, compose, app.subscriptions.tidy, post, deliver):
+    prepare(app)
+    for step in (post, deliver):
+        _step(step, app)
+
+
+def prepare(app: App) -> None:
+    """All but the sending: a slow relay must not keep tomorrow's papers from being collected."""
+    for step in (collect_if_due, open_edition, app.subscriptions.wake, compose, app.subscriptions.tidy):
         _step(step, app)
 
 
@@ -92,7 +99,8 @@ def run(app: App) -> None:
         signal.signal(number, end)
     scheduler = BackgroundScheduler(timezone=UTC)
     once_at_a_time = {"max_instances": 1, "coalesce": True, "misfire_grace_time": 3600}
-    scheduler.add_job(tick, "interval", minutes=1, args=[app], next_run_time=clock.system(), **once_at_a_time)
+    scheduler.add_job(prepare, "interval", minutes=1, args=[app], next_run_time=clock.system(), **once_at_a_time)
+    scheduler.add_job(_step, "interval", minutes=1, args=[deliver, app], **once_at_a_time)
     scheduler.add_job(_step, "interval", seconds=5, args=[post, app], **once_at_a_time)
     scheduler.start()
     over.wait()

@@ -7,7 +7,7 @@ said), `release` (never begun), `resend_uncertain` (the policy), `expire`. Nothi
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Select, bindparam, func, select, update
@@ -149,6 +149,33 @@ class Deliveries:
                 for r in db.execute(select(d.c.subscriber_id, d.c.edition_id, d.c.picks).where(wanted)):
                     found[r.subscriber_id].append((r.edition_id, tuple(p.ordinal for p in unpack(r.picks))))
         return found
+
+    def empty_turns(self, subscribers: Sequence[int]) -> dict[int, int]:
+        """By subscriber: how many turns in a row, up to now, brought nothing new; 0 once that has been said to them."""
+        d = t.digests
+        found: dict[int, int] = dict.fromkeys(subscribers, 0)
+        over: set[int] = set()
+        with self._store.read() as db:
+            for chunk in _chunks(subscribers):
+                wanted = select(d.c.subscriber_id, d.c.reason, d.c.state, d.c.picks).where(d.c.subscriber_id.in_(chunk))
+                for r in db.execute(wanted.order_by(d.c.id.desc())):
+                    if r.subscriber_id in over:
+                        continue
+                    if r.state == State.SKIPPED:
+                        found[r.subscriber_id] += r.reason == Skipped.NOTHING_NEW
+                        continue
+                    over.add(r.subscriber_id)
+                    if not r.picks:
+                        found[r.subscriber_id] = 0
+        return found
+
+    def last_papers(self, subscriber: int, before: int) -> date | None:
+        """The date of the last digest with papers, composed before the row with the number *before* (0: any)."""
+        d = t.digests
+        wanted = select(func.max(d.c.date)).where(d.c.subscriber_id == subscriber, func.length(d.c.picks) > 0)
+        with self._store.read() as db:
+            moment: datetime | None = db.scalar(wanted.where(d.c.id < before) if before else wanted)
+        return moment.date() if moment else None
 
     def get(self, number: int) -> Delivery | None:
         return next(iter(self._where(t.digests.c.id == number)), None)

@@ -10,7 +10,7 @@ from digest.delivery.address import return_path
 from digest.delivery.dkim import Signer
 from digest.errors import NotFound
 from digest.links import Links, Purpose
-from digest.model import WELCOME, Digest, Edition, Outgoing, Publication, Subscriber
+from digest.model import WELCOME, Digest, Edition, Outgoing, Pick, Publication, Subscriber
 from digest.rendering.press import Press, Urls
 from digest.rendering.stationery import Stationery, compiled, fingerprint
 
@@ -18,9 +18,9 @@ PRESSES = 4
 """kept ready: an edition's cards are encoded once per layout, and a run rarely needs more than today's"""
 
 
-def layout(turn: str) -> str:
-    """The folder of `templates/email` that a turn is printed with."""
-    return WELCOME if turn == WELCOME else "digest"
+def layout(turn: str, picks: Sequence[Pick]) -> str:
+    """The folder of `templates/email` that a digest is printed with."""
+    return "quiet" if not picks else WELCOME if turn == WELCOME else "digest"
 
 
 @dataclass
@@ -73,7 +73,8 @@ class Printing:
         edition = self._edition(digest.edition)
         urls = self.urls(reader.public_id, edition.date)
         since = reader.since.date() if reader.since else None
-        message = self.press(digest.template, edition).message(digest, reader.address, since, urls)
+        last = None if digest.picks else self.catalog.deliveries.last_papers(digest.subscriber, digest.id)
+        message = self.press(digest.template, edition).message(digest, reader.address, since, urls, last)
         return self.signed(message, digest.date)
 
     def _edition(self, number: int) -> Edition:

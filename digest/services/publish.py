@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
 
 from digest.catalog import Catalog
 from digest.catalog.deliveries import Composed
@@ -36,6 +37,9 @@ Day = date
 
 LATE = timedelta(hours=12)
 """a turn later than this is skipped: nobody wants the morning's mail at night"""
+
+SILENCE = 3
+"""empty turns in a row after which one short mail says that nothing was forgotten"""
 
 MEMORY = timedelta(days=31)
 """picks of digests this young are not picked again"""
@@ -205,16 +209,19 @@ class Publish:
             self._wish(edition, d.subscriber.interest, d.subscriber.count, d.turn, had[d.subscriber.id]) for d in due
         ]
         picked = self._picks(edition, wishes) if due else []
-        templates = {name: self.printing.stationery(name).hash for name in {layout(d.turn.label) for d in due}}
-        return [
-            Composed(
-                self._digest(d.subscriber, d.turn, edition, picks, now, templates[layout(d.turn.label)]),
-                self._following(d, now),
-            )
-            if len(picks) >= d.subscriber.minimum
-            else self._skipped(d, Skipped.NOTHING_NEW, now)
-            for d, picks in zip(due, picked, strict=True)
-        ]
+        empty = [d.subscriber.id for d, picks in zip(due, picked, strict=True) if len(picks) < d.subscriber.minimum]
+        silence = self.catalog.deliveries.empty_turns(empty)
+        template = cache(lambda name: self.printing.stationery(name).hash)
+
+        def composed(d: Due, picks: Sequence[Pick]) -> Composed:
+            before = silence.get(d.subscriber.id)
+            if before is not None and before + 1 < SILENCE:
+                return self._skipped(d, Skipped.NOTHING_NEW, now)
+            told = picks if before is None else ()
+            digest = self._digest(d.subscriber, d.turn, edition, told, now, template(layout(d.turn.label, told)))
+            return Composed(digest, self._following(d, now))
+
+        return [composed(d, picks) for d, picks in zip(due, picked, strict=True)]
 
     def _digest(
         self, reader: Subscriber, turn: Turn, edition: Edition, picks: Sequence[Pick], now: datetime, template: str
@@ -284,13 +291,14 @@ class Publish:
         turn = self.catalog.subscribers.turn(reader.id) or Turn(now.date().isoformat(), now)
         had = self._had([reader.id], now)[reader.id] if reader.id else frozenset()
         picks = self._picks(edition, [self._wish(edition, reader.interest, reader.count, turn, had)])[0]
-        template = self.printing.stationery(layout(turn.label)).hash
+        template = self.printing.stationery(layout(turn.label, picks)).hash
         digest = self._digest(reader, turn, edition, picks, now, template)
         press = self.printing.press(digest.template, edition)
         urls = self.printing.urls(reader.public_id, edition.date, inert=True)
         since = reader.since.date() if reader.since else None
-        parts = press.parts(digest, since, urls)
-        message = self.printing.signed(press.message(digest, reader.address, since, urls), digest.date)
+        last = None if picks else self.catalog.deliveries.last_papers(reader.id, 0)
+        parts = press.parts(digest, since, urls, last)
+        message = self.printing.signed(press.message(digest, reader.address, since, urls, last), digest.date)
         return Preview(edition, turn.label, items(edition, picks), parts, message)
 
     def anybody(self, interest: Interest, count: int = 10, address: str = "reader@example.org") -> Subscriber:

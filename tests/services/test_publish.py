@@ -125,6 +125,27 @@ def test_a_turn_with_nothing_new_is_skipped_and_says_so(app, papers, clock):
     assert rows(app)[1, "2026-01-17"].state is State.SKIPPED
 
 
+def test_after_three_empty_turns_one_short_mail_says_so_and_then_it_is_quiet(app, papers, clock):
+    papers("retrieval")
+    app.publish.open()
+    ada = add(app)
+    for _ in range(9):
+        app.publish.compose()
+        clock.forward(days=1)
+        app.publish.open()
+    states = [row.state for row in rows(app).values()]
+    assert states == [State.PENDING, *[State.SKIPPED] * 2, State.PENDING, *[State.SKIPPED] * 5]
+    (quiet,) = [row.digest for row in rows(app).values() if row.state is State.PENDING and not row.digest.picks]
+    assert b"nothing new for you since 16 January 2026" in app.printing.message(quiet, ada).replace(b"=\r\n", b"")
+    papers("robots")
+    app.publish.open()
+    clock.forward(days=1)
+    papers("proteins")
+    app.publish.open()
+    app.publish.compose()
+    assert sent_titles(app)
+
+
 def test_a_paper_whose_digest_never_arrived_may_come_again(app, papers, clock):
     papers("retrieval")
     app.publish.open()
