@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # a command loads the rooms that it enters
     from digest.services.collect import Collect
     from digest.services.deliver import Deliver
     from digest.services.doctor import Doctor
+    from digest.services.feedback import Feedback
     from digest.services.printing import Printing
     from digest.services.publish import Publish
     from digest.services.subscriptions import Subscriptions
@@ -154,6 +155,12 @@ class App:
         said = self.settings.sign_up
         limits = Limits(said.per_address_10min, said.per_address_day, said.per_network_hour, said.total_hour)
         return Subscriptions(self.catalog, self.links, self.printing, limits, self.clock)
+
+    @cached_property
+    def feedback(self) -> "Feedback":
+        from digest.services.feedback import Feedback
+
+        return Feedback(self.catalog, self.links, self.clock)
 
     @cached_property
     def doctor(self) -> "Doctor":

@@ -6,6 +6,7 @@ One module per noun; each method is one transaction, takes and returns values of
 from digest.catalog.consents import Consents
 from digest.catalog.deliveries import Deliveries
 from digest.catalog.editions import Editions
+from digest.catalog.feedback import Feedback
 from digest.catalog.papers import Papers
 from digest.catalog.store import Store
 from digest.catalog.subscribers import Subscribers
@@ -23,3 +24,4 @@ class Catalog:
         self.consents = Consents(self.store)
         self.editions = Editions(self.store)
         self.deliveries = Deliveries(self.store)
+        self.feedback = Feedback(self.store)

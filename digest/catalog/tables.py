@@ -275,6 +275,25 @@ digests = Table(
     Index("ix_digests_edition_id", "edition_id"),
 )
 
+# one row for each thing that was reported of a delivery, so that it counts once
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("key", String(40), primary_key=True),  # what and the digest's number
+    Column("what", String(12), nullable=False),
+    Column("domain", String(255), nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
+# of addresses, by the same hash as their suppression
+bounce_scores = Table(
+    "bounce_scores",
+    metadata,
+    Column("fingerprint", String(64), primary_key=True),
+    Column("points", Integer, nullable=False),
+    Column("last", Instant, nullable=False),
+)
+
 switches = Table(
     "switches",
     metadata,

@@ -12,9 +12,7 @@ from html import unescape
 from itertools import islice
 
 from digest.delivery.refusal import either
-
-LIMIT = 1 << 18
-"""bytes of a mail that are read: reports come first, and what follows is our own message (F21: 30 MB)"""
+from digest.delivery.spool import LIMIT
 
 MOST = 100
 """recipients of one report that are looked for in its text"""

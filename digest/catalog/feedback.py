@@ -1,0 +1,171 @@
+"""What came back of deliveries: every report counts once, a score for each address, and what follows for both."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from digest.catalog import tables as t
+from digest.catalog.store import Store
+from digest.model import Standing, State
+
+THRESHOLD = 5
+"""days with a bounce after which an address is given up"""
+
+STALE = timedelta(days=7)
+"""without a bounce, after which earlier ones are forgotten"""
+
+
+class What(StrEnum):
+    """What a report says of a delivery."""
+
+    HARD = "hard"
+    SOFT = "soft"
+    OURS = "ours"
+    COMPLAINT = "complaint"
+    LEFT = "left"
+
+
+class Effect(StrEnum):
+    """What followed from a report."""
+
+    SUPPRESSED = "suppressed"
+    COUNTED = "counted"  # a point in the score
+    OURS = "ours"  # the trouble is with us: told to the operator
+    COMPLAINED = "complained"  # suppressed, and unsubscribed
+    LEFT = "left"
+    KNOWN = "known"  # it was reported before
+    UNMATCHED = "unmatched"  # about no message of ours, or not signed
+    NOTHING = "nothing"  # delays, answering machines
+
+
+@dataclass(frozen=True)
+class Recipient:
+    """Whom a digest went to. *address* is "" once erased."""
+
+    digest: int
+    subscriber: int
+    address: str
+    since: datetime | None
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a believed report says. *fingerprint*: of the recipient's canonical address."""
+
+    recipient: Recipient
+    fingerprint: str
+    what: What
+    why: str
+
+    @property
+    def key(self) -> str:
+        """However often, and by whatever way, a message is reported, it counts once."""
+        return f"{self.what}:{self.recipient.digest}"
+
+
+@dataclass(frozen=True)
+class Score:
+    """Points of an address, one a day at most."""
+
+    points: int
+    last: datetime
+
+
+@dataclass(frozen=True)
+class Refusals:
+    """How many deliveries of a domain were refused because of us, of how many."""
+
+    domain: str
+    refused: int
+    sent: int
+
+
+def scored(score: Score | None, now: datetime, since: datetime | None) -> Score:
+    """With today's point. Stale points, and those from before the address was confirmed (again), do not count."""
+    if score is None or now.date() - score.last.date() > STALE or (since and since > score.last):
+        return Score(1, now)
+    return score if score.last.date() == now.date() else Score(score.points + 1, now)
+
+
+class Feedback:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def recipients(self, digests: Collection[int], message_ids: Collection[str]) -> dict[int | str, Recipient]:
+        """Who is behind digest numbers and Message-IDs; unknown ones are left out. One look for a whole batch."""
+        d, s = t.digests, t.subscribers
+        wanted = select(d.c.id, d.c.message_id, d.c.subscriber_id, s.c.address, s.c.since).join(s)
+        found: dict[int | str, Recipient] = {}
+        with self._store.read() as db:
+            for row in db.execute(wanted.where(d.c.id.in_(digests))) if digests else ():
+                found[row.id] = Recipient(row.id, row.subscriber_id, row.address or "", row.since)
+            for row in db.execute(wanted.where(d.c.message_id.in_(message_ids))) if message_ids else ():
+                found[row.message_id] = Recipient(row.id, row.subscriber_id, row.address or "", row.since)
+        return found
+
+    def take(self, lessons: Sequence[Lesson], now: datetime) -> list[Effect]:
+        """Apply what was learned, in one transaction: all of it is committed when this returns, or none."""
+        if not lessons:
+            return []
+        with self._store.write() as db:
+            return [self._take(db, lesson, now) for lesson in lessons]
+
+    def refusals(self, after: datetime, domains: Collection[str]) -> list[Refusals]:
+        """For each domain: deliveries since *after* that were refused because of us, and all that were sent."""
+        return [self._refusals(after, domain) for domain in sorted(domains)]
+
+    def refused(self, after: datetime) -> dict[str, int]:
+        """How many deliveries were refused because of us since *after*, by domain."""
+        f = t.feedback
+        wanted = select(f.c.domain, func.count()).where((f.c.what == What.OURS) & (f.c.at > after)).group_by(f.c.domain)
+        with self._store.read() as db:
+            return {domain: number for domain, number in db.execute(wanted)}
+
+    def _take(self, db: Connection, lesson: Lesson, now: datetime) -> Effect:
+        domain = lesson.recipient.address.rpartition("@")[2]
+        row = {"key": lesson.key, "what": lesson.what, "domain": domain, "at": now}
+        if not db.execute(self._store.ignoring(t.feedback), row).rowcount:
+            return Effect.KNOWN
+        if lesson.what is What.OURS:
+            return Effect.OURS
+        if lesson.what is What.SOFT:
+            return self._point(db, lesson, now)
+        if lesson.what is not What.LEFT:
+            self._suppress(db, lesson, now)
+        return Effect.SUPPRESSED if lesson.what is What.HARD else self._end(db, lesson, now)
+
+    def _point(self, db: Connection, lesson: Lesson, now: datetime) -> Effect:
+        b, whose = t.bounce_scores, t.bounce_scores.c.fingerprint == lesson.fingerprint
+        row = db.execute(select(b.c.points, b.c.last).where(whose)).first()
+        score = scored(Score(row.points, row.last) if row else None, now, lesson.recipient.since)
+        db.execute(delete(b).where(whose))
+        if score.points >= THRESHOLD:
+            self._suppress(db, lesson, now)
+            return Effect.SUPPRESSED
+        db.execute(insert(b).values(fingerprint=lesson.fingerprint, points=score.points, last=score.last))
+        return Effect.COUNTED
+
+    def _suppress(self, db: Connection, lesson: Lesson, now: datetime) -> None:
+        row = {"fingerprint": lesson.fingerprint, "reason": lesson.why, "at": now}
+        db.execute(self._store.ignoring(t.suppressions), row)
+
+    def _end(self, db: Connection, lesson: Lesson, now: datetime) -> Effect:
+        """End the subscription, and keep that it was ended."""
+        s, whose = t.subscribers, t.subscribers.c.id == lesson.recipient.subscriber
+        public_id = db.scalar(select(s.c.public_id).where(whose))
+        db.execute(update(s).where(whose).values(standing=Standing.LEFT))
+        effect = Effect.COMPLAINED if lesson.what is What.COMPLAINT else Effect.LEFT
+        db.execute(insert(t.consents).values(subscriber=public_id, event=effect, at=now, proof={"why": lesson.why}))
+        return effect
+
+    def _refusals(self, after: datetime, domain: str) -> Refusals:
+        f, d, s = t.feedback, t.digests, t.subscribers
+        refused = select(func.count()).where((f.c.what == What.OURS) & (f.c.at > after) & (f.c.domain == domain))
+        there = s.c.address.endswith(f"@{domain}", autoescape=True)
+        lately = (d.c.state == State.SENT) & (d.c.ended > after)
+        sent = select(func.count()).select_from(d.join(s)).where(lately & there)
+        with self._store.read() as db:
+            return Refusals(domain, db.scalar(refused) or 0, db.scalar(sent) or 0)

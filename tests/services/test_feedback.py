@@ -1,0 +1,375 @@
+"""Bounces and complaints applied: only what is about our messages counts, each thing once, and nothing is lost."""
+
+from collections import Counter
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from factories import NOW, batch, candidate, card, listing, pick
+
+from digest.catalog.deliveries import Composed, Settled
+from digest.catalog.feedback import Effect, Score, scored
+from digest.delivery.events import Event, Told
+from digest.delivery.refusal import Blame
+from digest.errors import Busy, NotFound
+from digest.model import Digest, Interest, Schedule, Standing, State
+
+DSN = """\
+From: MAILER-DAEMON@mx.example.com
+To: {to}
+Subject: Undelivered Mail Returned to Sender
+Content-Type: multipart/report; report-type=delivery-status; boundary="cut"
+
+--cut
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; mx.example.com
+
+Final-Recipient: rfc822; {who}
+Action: {action}
+Status: {status}
+Diagnostic-Code: smtp; 550 {status} {words}
+
+--cut
+Content-Type: text/rfc822-headers
+
+Message-ID: <{message_id}>
+
+--cut--
+"""
+
+
+@pytest.fixture
+def sent(app):
+    """A function that has sent n readers the digest of a day; returns the digests."""
+
+    def send(number=1, turn="2026-01-16", domain="example.net"):
+        if not app.catalog.editions.of(NOW.date()):
+            app.catalog.papers.take("arxiv", batch(listing()), NOW, timedelta(days=7))
+            app.catalog.editions.open(NOW.date(), NOW, [candidate(0, card(1))], {})
+        template, now = app.printing.stationery("digest").hash, app.clock()
+        for n in range(number):
+            address, message_id = f"reader{n}@{domain}", f"{n}.{turn}@news.example.org"
+            known = app.catalog.subscribers.by_address(address)
+            reader = known or app.subscriptions.add(address, Interest(), Schedule(), "asked", after=NOW)
+            row = Digest(0, reader.id, turn, 1, (pick(0),), template, message_id, now, now + timedelta(days=1))
+            app.catalog.deliveries.add([Composed(row, Schedule().next(NOW))])
+        claimed = app.catalog.deliveries.claim(number, "test", app.clock())
+        app.catalog.deliveries.fold([Settled(d.digest.id, State.SENT) for d in claimed], app.clock())
+        return [d.digest for d in claimed]
+
+    return send
+
+
+@pytest.fixture
+def spool(tmp_path):
+    folder = tmp_path / "Maildir"
+    for name in ("new", "cur", "tmp"):
+        (folder / name).mkdir(parents=True)
+    return folder
+
+
+def dsn(to="bounces@news.example.org", **fields):
+    told = {
+        "who": "reader0@example.net",
+        "action": "failed",
+        "status": "5.1.1",
+        "words": "no such user",
+        "message_id": "x@y",
+    }
+    return DSN.format(to=to, **{**told, **fields}).encode()
+
+
+def about(app, digest, **fields):
+    return dsn(to=app.printing.return_path(digest.id), **fields)
+
+
+def drop(spool: Path, *mails: bytes) -> None:
+    for raw in mails:
+        place = spool / "new"
+        (place / f"{len(list(place.iterdir())):05}.mx").write_bytes(raw)
+
+
+def left(spool: Path) -> int:
+    return len(list((spool / "new").iterdir()))
+
+
+def quarantined(spool: Path) -> int:
+    folder = spool.with_name("Maildir-quarantine")
+    return len(list(folder.iterdir())) if folder.exists() else 0
+
+
+def suppressed(app, address="reader0@example.net"):
+    return app.catalog.consents.suppressed(app.links.fingerprint(address))
+
+
+def followed(app, spool, *mails):
+    drop(spool, *mails)
+    return dict(app.feedback.mails(spool).effects)
+
+
+# ---------------------------------------------------------------- what follows
+
+
+def test_an_address_that_does_not_exist_is_never_mailed_again(app, sent, spool):
+    (digest,) = sent()
+    assert followed(app, spool, about(app, digest)) == {Effect.SUPPRESSED: 1}
+    assert suppressed(app) == "bounced: 550 5.1.1 no such user"
+    assert left(spool) == quarantined(spool) == 0
+
+
+def test_a_relay_that_changes_the_case_of_the_envelope_is_understood(app, sent, spool):
+    (digest,) = sent()
+    assert followed(app, spool, dsn(to=app.printing.return_path(digest.id).upper())) == {Effect.SUPPRESSED: 1}
+
+
+def test_our_message_id_is_enough(app, sent, spool):
+    (digest,) = sent()
+    assert followed(app, spool, dsn(message_id=digest.message_id)) == {Effect.SUPPRESSED: 1}
+
+
+def test_it_is_our_reader_who_bounced_even_if_their_mail_was_passed_on(app, sent, spool):
+    (digest,) = sent()
+    followed(app, spool, about(app, digest, who="passed-on@elsewhere.example"))
+    assert suppressed(app)
+    assert not suppressed(app, "passed-on@elsewhere.example")
+
+
+def test_a_full_mailbox_is_given_up_on_the_fifth_day(app, sent, spool, clock):
+    for day in range(5):
+        assert not suppressed(app)
+        (digest,) = sent(turn=f"2026-01-{16 + day}")
+        full = about(app, digest, status="5.2.2", words="mailbox full")
+        assert followed(app, spool, full) == {Effect.COUNTED if day < 4 else Effect.SUPPRESSED: 1}
+        clock.forward(days=1)
+    assert suppressed(app)
+
+
+def test_more_than_one_bounce_a_day_is_one_point(app, sent, spool):
+    for turn in range(16, 26):
+        (digest,) = sent(turn=f"2026-01-{turn}")
+        followed(app, spool, about(app, digest, status="4.2.2", words="mailbox full"))
+    assert not suppressed(app)
+
+
+def test_points_go_stale_after_a_week_and_with_a_new_confirmation():
+    def points(after: timedelta, since=None):
+        return scored(Score(4, NOW), NOW + after, since).points
+
+    assert scored(None, NOW, None) == Score(1, NOW)
+    assert points(timedelta(hours=2)) == 4
+    assert points(timedelta(days=7)) == 5
+    assert points(timedelta(days=8)) == 1
+    assert points(timedelta(days=1), since=NOW - timedelta(hours=1)) == 5
+    assert points(timedelta(days=1), since=NOW + timedelta(hours=1)) == 1
+
+
+def test_what_is_refused_because_of_us_blames_nobody(app, sent, spool):
+    (digest,) = sent()
+    assert followed(app, spool, about(app, digest, status="5.7.1", words="spam")) == {Effect.OURS: 1}
+    assert not suppressed(app)
+    assert app.catalog.feedback.refused(NOW - timedelta(days=1)) == {"example.net": 1}
+
+
+def test_a_domain_that_refuses_us_pauses_sending(app, sent, spool):
+    digests = sent(20)
+    refused = [about(app, digest, status="5.7.1", words="spam") for digest in digests[:4]]
+    assert followed(app, spool, *refused) == {Effect.OURS: 4}
+    assert not app.catalog.deliveries.paused()
+    followed(app, spool, about(app, digests[4], status="5.7.1", words="spam"))
+    assert "example.net refused 5 of 20" in app.catalog.deliveries.paused()
+
+
+def test_a_large_domain_may_refuse_a_few(app, sent, spool):
+    digests = sent(120)
+    followed(app, spool, *(about(app, digest, status="5.7.1", words="spam") for digest in digests[:6]))
+    assert not app.catalog.deliveries.paused()
+
+
+def test_delays_and_answering_machines_change_nothing(app, sent, spool):
+    (digest,) = sent()
+    to = app.printing.return_path(digest.id)
+    away = f"From: a@b.org\nTo: {to}\nSubject: Out of office\nAuto-Submitted: auto-replied\n\nI am away.".encode()
+    late = about(app, digest, action="delayed", status="4.4.1", words="timed out")
+    assert followed(app, spool, away, late) == {Effect.NOTHING: 2}
+    assert not suppressed(app)
+    assert left(spool) == quarantined(spool) == 0
+
+
+COMPLAINT = """\
+From: abuse@example.net
+Subject: FW: your digest
+Content-Type: multipart/report; report-type=feedback-report; boundary="cut"
+
+--cut
+Content-Type: message/feedback-report
+
+Feedback-Type: {kind}
+
+--cut
+Content-Type: message/rfc822
+
+Message-ID: <{id}>
+To: <redacted>
+
+--cut--
+"""
+
+
+def test_who_complains_is_left_alone_even_if_their_address_is_redacted(app, sent, spool):
+    (digest,) = sent()
+    complaint = COMPLAINT.format(kind="abuse", id=digest.message_id).encode()
+    assert followed(app, spool, complaint) == {Effect.COMPLAINED: 1}
+    assert suppressed(app) == "complained: abuse"
+    assert app.catalog.subscribers.get(digest.subscriber).standing is Standing.LEFT
+    reader = app.catalog.subscribers.get(digest.subscriber)
+    assert [row["event"] for row in app.catalog.consents.history(reader.public_id)][-1] == "complained"
+
+
+def test_a_report_on_authentication_is_no_complaint_of_the_reader(app, sent, spool):
+    (digest,) = sent()
+    failure = COMPLAINT.format(kind="auth-failure", id=digest.message_id).encode()
+    assert followed(app, spool, failure) == {Effect.NOTHING: 1}
+    assert not suppressed(app)
+
+
+def test_a_report_about_somebody_who_was_erased_changes_nothing(app, sent, spool):
+    (digest,) = sent()
+    app.catalog.subscribers.erase(digest.subscriber)
+    assert followed(app, spool, about(app, digest)) == {Effect.UNMATCHED: 1}
+
+
+# ---------------------------------------------------------------- what is not believed
+
+
+def test_a_thousand_forged_reports_suppress_nobody(app, sent, spool):
+    (digest,) = sent()
+    real = app.printing.return_path(digest.id)
+    other = "a" if real[20] != "a" else "b"
+    token = app.printing.return_path(0)  # everybody who ever got a confirmation mail has it
+    forged = [
+        real[:20] + other + real[21:], token, "b+1@news.example.org", "bounces@news.example.org", f"x{real}",
+    ]  # fmt: skip
+    drop(spool, *(dsn(to=forged[n % 5], message_id=f"{n}@news.example.org") for n in range(1000)))
+    assert dict(app.feedback.mails(spool).effects) == {Effect.UNMATCHED: 1000}
+    assert not suppressed(app)
+    assert (left(spool), quarantined(spool)) == (0, 1000)
+
+
+def test_an_envelope_signed_for_one_reader_says_nothing_of_another(app, sent, spool):
+    mine, _ = sent(2)
+    followed(app, spool, about(app, mine, who="reader1@example.net"))
+    assert not suppressed(app, "reader1@example.net")
+
+
+# ---------------------------------------------------------------- once, and never lost
+
+
+def test_a_message_that_bounces_twice_counts_once(app, sent, spool):
+    (digest,) = sent()
+    twice = about(app, digest, status="5.2.2", words="full")
+    assert followed(app, spool, twice, twice) == {Effect.COUNTED: 1, Effect.KNOWN: 1}
+
+
+class Killed(BaseException):
+    """As SIGKILL."""
+
+
+def test_whoever_is_killed_between_commit_and_removal_counts_nothing_twice(app, sent, spool, monkeypatch):
+    digests = sent(3)
+    drop(spool, *(about(app, digest, status="5.2.2", words="full") for digest in digests))
+
+    def killed(*_):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr("digest.delivery.spool.Spool.remove", killed)
+        with pytest.raises(Killed):
+            app.feedback.mails(spool)
+    assert left(spool) == 3
+    assert dict(app.feedback.mails(spool).effects) == {Effect.KNOWN: 3}
+    assert left(spool) == 0
+
+
+def test_whoever_is_killed_before_the_commit_loses_nothing(app, sent, spool, monkeypatch):
+    (digest,) = sent()
+    drop(spool, about(app, digest))
+
+    def killed(*_):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr("digest.catalog.feedback.Feedback._suppress", killed)
+        with pytest.raises(Killed):
+            app.feedback.mails(spool)
+    assert dict(app.feedback.mails(spool).effects) == {Effect.SUPPRESSED: 1}
+
+
+def test_a_spool_of_many_batches_is_read_to_its_end(app, sent, spool, monkeypatch):
+    monkeypatch.setattr("digest.services.feedback.BATCH", 7)
+    digests = sent(30)
+    assert followed(app, spool, *(about(app, digest) for digest in digests)) == {Effect.SUPPRESSED: 30}
+
+
+def test_what_is_no_report_is_kept_for_a_person(app, spool):
+    drop(spool, b"", b"From: a@b.org\nSubject: Thanks\n\nI like it.", b"\xff\x00garbage" * 50)
+    learned = app.feedback.mails(spool)
+    assert learned.quarantined == quarantined(spool) == 3
+    assert learned.kinds == Counter({"unreadable": 1, "not_bounce": 2})
+
+
+def test_a_plain_folder_is_read_too(app, sent, tmp_path):
+    (digest,) = sent()
+    folder = tmp_path / "mails"
+    folder.mkdir()
+    (folder / "one.eml").write_bytes(about(app, digest))
+    assert dict(app.feedback.mails(folder).effects) == {Effect.SUPPRESSED: 1}
+
+
+def test_a_folder_that_is_not_there_is_named(app, tmp_path):
+    with pytest.raises(NotFound, match=r"nowhere.*Maildir"):
+        app.feedback.mails(tmp_path / "nowhere")
+
+
+def test_two_processes_do_not_read_one_spool(app, spool):
+    with app.catalog.store.lock("feedback"), pytest.raises(Busy):
+        app.feedback.mails(spool)
+
+
+# ---------------------------------------------------------------- providers
+
+
+def test_a_providers_bounce_takes_the_same_path_and_counts_once_with_the_mail(app, sent, spool):
+    (digest,) = sent()
+    event = Event(Told.BOUNCED, "reader0@example.net", "0100", blame=Blame.SOFT, ours=(digest.message_id,))
+    assert dict(app.feedback.events([event]).effects) == {Effect.COUNTED: 1}
+    assert dict(app.feedback.events([event]).effects) == {Effect.KNOWN: 1}
+    assert followed(app, spool, about(app, digest, status="5.2.2", words="full")) == {Effect.KNOWN: 1}
+
+
+def test_a_providers_hard_bounce_keeps_no_address_in_its_reason(app, sent):
+    (digest,) = sent()
+    said = "550 5.1.1 <reader0@example.net> no such user"
+    event = Event(Told.BOUNCED, "reader0@example.net", f"<{digest.message_id}>", blame=Blame.HARD, response=said)
+    app.feedback.events([event])
+    assert suppressed(app).startswith("bounced: 550 5.1.1")
+    assert "@" not in suppressed(app)
+
+
+def test_who_unsubscribes_or_complains_at_the_provider_is_gone_here_too(app, sent):
+    first, second = sent(2)
+    learned = app.feedback.events(
+        [Event(Told.UNSUBSCRIBED, ours=(first.message_id,)), Event(Told.COMPLAINED, ours=(second.message_id,))]
+    )
+    assert learned.effects == Counter({Effect.LEFT: 1, Effect.COMPLAINED: 1})
+    assert not suppressed(app, "reader0@example.net")
+    assert suppressed(app, "reader1@example.net")
+    assert not app.catalog.subscribers.deliverable([first.subscriber, second.subscriber])
+
+
+def test_opens_and_deferrals_teach_nothing(app, sent):
+    (digest,) = sent()
+    told = [
+        Event(what, ours=(digest.message_id,)) for what in (Told.OPENED, Told.DEFERRED, Told.DELIVERED, Told.REJECTED)
+    ]
+    assert app.feedback.events(told).effects == Counter({Effect.NOTHING: 4})
