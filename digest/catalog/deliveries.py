@@ -1,7 +1,8 @@
 """The ledger: one row a turn, in exactly one state; claimed in batches, folded in batches.
 
 What moves a row: `add` (composed: pending or skipped), `claim` (sending), `fold` (what the transport or the journal
-said), `release` (never begun), `resend_uncertain` (the policy), `expire`. Nothing else changes a state.
+said), `release` (never begun), `resend_uncertain` (the policy), `expire`,
+and a person's `retry` and `resolve`. Nothing else changes a state.
 """
 
 from collections.abc import Iterable, Sequence
@@ -125,6 +126,26 @@ class Deliveries:
         with self._store.write() as db:
             values = {"state": State.PENDING, "resent": True, "not_before": now}
             return db.execute(update(d).where(doubtful).values(values)).rowcount
+
+    def retry(self, now: datetime, deadline: datetime, edition: int | None = None) -> int:
+        """Failed and expired rows (of one edition) are pending again until *deadline*; how many."""
+        d = t.digests
+        over = d.c.state.in_((State.FAILED, State.EXPIRED)) & (d.c.edition_id.is_not(None))
+        if edition is not None:
+            over &= d.c.edition_id == edition
+        values = {"state": State.PENDING, "not_before": now, "deadline": deadline, "attempts": 0}
+        with self._store.write() as db:
+            return db.execute(update(d).where(over).values(values)).rowcount
+
+    def resolve(self, number: int, state: State, now: datetime, deadline: datetime) -> bool:
+        """A person's word on an uncertain row: `sent`, `failed`, or `pending` for once more; False if it is none."""
+        d = t.digests
+        values: dict[str, Any] = {"state": state, "reason": "resolved by hand", "ended": now}
+        if state is State.PENDING:
+            values |= {"resent": True, "not_before": now, "deadline": deadline}
+        with self._store.write() as db:
+            doubtful = (d.c.id == number) & (d.c.state == State.UNCERTAIN)
+            return db.execute(update(d).where(doubtful).values(values)).rowcount > 0
 
     def expire(self, now: datetime) -> int:
         """Pending rows past their deadline; how many."""

@@ -187,3 +187,24 @@ def test_who_should_get_mail_and_has_no_row_for_a_turn_long_past_is_counted(cata
 def test_an_address_is_found_as_it_is_stored_whatever_its_letters(catalog, address):
     catalog.subscribers.put(subscriber(address=address), TOMORROW)
     assert catalog.subscribers.by_address(address).address == address
+
+
+def test_what_failed_can_be_tried_again_until_a_new_deadline(catalog, readers):
+    compose(catalog, readers[:2])
+    rows = catalog.deliveries.claim(2, "a", NOW)
+    catalog.deliveries.fold([Settled(rows[0].digest.id, State.FAILED), Settled(rows[1].digest.id, State.SENT)], NOW)
+    assert catalog.deliveries.retry(NOW, NOW + timedelta(days=2), edition=99) == 0
+    assert catalog.deliveries.retry(NOW, NOW + timedelta(days=2)) == 1
+    (again,) = catalog.deliveries.claim(2, "a", NOW + timedelta(days=1))
+    assert again.digest.id == rows[0].digest.id
+
+
+@pytest.mark.parametrize("state", [State.SENT, State.FAILED, State.PENDING])
+def test_a_person_has_the_last_word_on_an_uncertain_row_and_on_no_other(catalog, readers, state):
+    compose(catalog, readers[:2])
+    rows = catalog.deliveries.claim(2, "a", NOW)
+    catalog.deliveries.fold([Settled(rows[0].digest.id, State.UNCERTAIN), Settled(rows[1].digest.id, State.SENT)], NOW)
+    assert catalog.deliveries.resolve(rows[0].digest.id, state, NOW, NOW + timedelta(days=1))
+    assert not catalog.deliveries.resolve(rows[1].digest.id, state, NOW, NOW + timedelta(days=1))
+    assert catalog.deliveries.get(rows[0].digest.id).state is state
+    assert len(catalog.deliveries.claim(2, "a", NOW)) == (state is State.PENDING)
