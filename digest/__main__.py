@@ -25,10 +25,11 @@ def main() -> None:
     except DigestError as error:
         sys.exit(_told(error, error.exit_code))
     except OSError as error:
-        sys.exit(_told(error, 1))
+        place = f"{error.filename}: {error.strerror}; check the path, its permissions and the room left on the disk"
+        sys.exit(_told(place if error.filename and error.strerror else error, 1))
 
 
-def _told(error: Exception, code: int) -> int:
+def _told(error: object, code: int) -> int:
     print(f"digest: {error}", file=sys.stderr)  # noqa: T201  a face
     return code
 

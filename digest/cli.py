@@ -96,10 +96,11 @@ def say_json(value: object) -> None:
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
 
 
-def console() -> "Console":
+def console(*, markup: bool = False) -> "Console":
+    """Strangers' text is printed as it is: square brackets and :names: mean nothing unless *markup* is wanted."""
     from rich.console import Console
 
-    return Console(highlight=False)
+    return Console(highlight=False, markup=markup, emoji=False)
 
 
 def table(*columns: str, title: str | None = None) -> "Table":
@@ -176,7 +177,7 @@ def demo() -> None:
     collect([])
     publish(wait=False)
     new = _deliver()
-    console().print(_who_got_what(app))
+    console(markup=True).print(_who_got_what(app))
     if new:
         say(f"{new} messages are in outbox/ (a Maildir: mutt -f outbox). Run it again: nothing is sent twice.")
     else:
@@ -273,16 +274,19 @@ def _stop_after(other: Any) -> None:
 @cli.command()
 def collect(sources: Annotated[list[str] | None, typer.Argument(help="their names; all when left out")] = None) -> None:
     """Ask the sources now."""
-    app, failed = session.app, 0
-    made = table("source", "new", "merged", "known", "signals", "seconds", "")
+    app, failed, told = session.app, 0, list[str]()
+    made = table("source", "new", "merged", "known", "signals", "seconds")
     with progress("collecting", len(sources or app.sources)) as step:
         for collected in app.collect.collect(sources or ()):
             step()
             taken, failed = collected.taken, failed + (collected.error is not None)
             numbers = [taken.new, taken.merged, taken.known, taken.signals] if taken else ["-"] * 4
-            warnings = "\n".join(collected.batch.warnings[:3]) if collected.batch else f"[red]{collected.error}[/red]"
-            made.add_row(collected.source, *map(str, numbers), f"{collected.seconds:.1f}", warnings)
+            made.add_row(collected.source, *map(str, numbers), f"{collected.seconds:.1f}")
+            warnings = collected.batch.warnings[:3] if collected.batch else ()
+            told += [str(collected.error)] if collected.error else [f"{collected.source}: {w}" for w in warnings]
     console().print(made)
+    for trouble in told:
+        typer.echo(f"! {trouble}", err=True)
     if failed and failed == len(sources or app.sources):
         raise typer.Exit(3)
 
@@ -333,6 +337,8 @@ def _deliver() -> int:
         say(f"sending is paused: {report.paused}\nmend it, then run `digest resume`")
     elif report.stopped:
         say(f"stopped early, {report.open} still to send: {report.stopped}")
+    elif report.open:
+        say(f"{report.open} are tried again later; `digest deliveries list --state pending` tells why")
     return report.ended[State.SENT]
 
 
@@ -475,9 +481,10 @@ def status(json: Json = False) -> None:
         for source in found.sources:
             times = [f"{at:%Y-%m-%d %H:%M}" if at else "-" for at in (source.answered, source.brought)]
             made.add_row(source.name, *times)
-        console().print(made)
+        if found.sources:
+            console().print(made)
         for problem in found.problems:
-            console().print(f"[yellow]![/yellow] {problem}", markup=True)
+            say(f"! {problem}")
     raise typer.Exit(1 if found.problems else 0)
 
 
@@ -554,7 +561,7 @@ def sources_test(
     for listing in batch.listings:
         at = f"{listing.announced:%Y-%m-%d}" if listing.announced else "-"
         made.add_row(at, "\n".join(f"{k}:{v}" for k, v in listing.ids.items()), listing.title)
-    console().print(made, markup=False)
+    console().print(made)
     say("\n".join([f"{len(batch.listings)} listings", *batch.warnings]))
 
 
@@ -843,7 +850,7 @@ def evaluate_relevance(
         ]
         ahead = "{:.2f}× [dim]{:.2f}–{:.2f}[/dim]".format(*scores.ahead) if scores.ahead else ""
         made.add_row(name, *cells, ahead)
-    console().print(made)
+    console(markup=True).print(made)
     if votes:
         say(f"{votes} votes: digest and svm learn from them, the other methods know the words alone")
 
@@ -876,7 +883,7 @@ def evaluate_trend(
     best = {measure: max(means[measure] for means in found.methods.values()) for _, measure in names}
     cells = [(found.methods[method][measure], measure) for method, measure in names]
     made.add_row("mean", "", *(_best(f"{value:.3f}", value == best[measure]) for value, measure in cells))
-    console().print(made)
+    console(markup=True).print(made)
 
 
 # ---------------------------------------------------------------- configuration and database

@@ -356,3 +356,27 @@ def test_a_source_that_cannot_be_added_is_shown(digest, tmp_path):
     code, out, _ = digest("sources", "add", "file:feed.xml", "--name", "Mine")
     assert code == 0
     assert "put this into the sources of config.yaml (2 listings now):\n  - name: Mine\n    kind: feed\n" in out
+
+
+def test_a_source_in_trouble_is_told_whole_however_narrow_the_terminal(digest, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    (tmp_path / "config.yaml").write_text(CONFIG + SOURCE)
+    (tmp_path / "feed.xml").write_text("<!doctype html><html><body>Sorry</body></html>")
+    code, out, err = digest("collect")
+    assert code == 3
+    assert "Journal" in out
+    assert "! Journal: file:feed.xml is no feed" in err
+
+
+def test_a_file_that_cannot_be_written_is_named(ready):
+    code, _, err = ready("preview", "--topics", "retrieval", "--html", "missing/a.html")
+    assert code == 1
+    assert "missing/a.html: No such file or directory; check the path" in err
+
+
+def test_names_with_brackets_are_printed_as_they_are(digest, tmp_path):
+    (tmp_path / "config.yaml").write_text(CONFIG + SOURCE.replace("Journal", '"[/b] :robot: [red]"'))
+    digest("collect")
+    for words in (("status",), ("sources", "list")):
+        _, out, _ = digest(*words)
+        assert "[/b] :robot: [red]" in out
