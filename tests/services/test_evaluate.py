@@ -143,6 +143,7 @@ def test_a_topic_with_too_few_papers_here_is_left_out_and_named(papers, written)
 
 
 def test_the_svm_needs_votes_and_its_extra(monkeypatch):
+    monkeypatch.setattr(evaluate, "find_spec", lambda name: "installed")
     with pytest.raises(NotFound, match="--votes"):
         evaluate.chosen(["svm"], 0)
     monkeypatch.setattr(evaluate, "find_spec", lambda name: None)
