@@ -5,12 +5,13 @@ BIN = $(VENV)/bin
 UV = uv
 UVFLAGS =
 
-.PHONY: help demo test lint bench faults lock clean remake
+.PHONY: help demo test judge-mail lint bench faults lock clean remake
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make demo    the whole way on bundled papers: collect, rank, write mails to outbox/'
 	@echo 'make test    the tests'
+	@echo 'make judge-mail  mails of every layout before outside judges: mjml, SpamAssassin, axe, a browser ...'
 	@echo 'make lint    style, types, layers'
 	@echo 'make bench   the promised ratios, measured'
 	@echo 'make faults  killed, refused, filled up: is anybody lost or mailed twice? FULL=1 kills more often; FAULT="F1 hold" one'
@@ -22,6 +23,9 @@ demo: $(VENV)/.runtime
 
 test: $(VENV)/.dev
 	@$(BIN)/python -m pytest
+
+judge-mail: $(VENV)/.dev
+	@$(BIN)/python tests/judges/mail.py build/judges
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check

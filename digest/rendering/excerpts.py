@@ -4,11 +4,12 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
+from unicodedata import east_asian_width
 
 from digest.rendering.words import cut
 
 LIMIT = 340
-"""characters: four lines of a mail at full width"""
+"""columns: four lines of a mail at full width; a Chinese or Japanese character takes two"""
 
 _END = re.compile(r"[.!?…][\"'”’)\]]*(?=\s+[\"“‘(\[]?[A-Z0-9])|[。！？](?=.)")
 _NO_END = re.compile(r"(?:\b(?:e\.g|i\.e|et al|etc|vs|cf|resp|approx|Fig|Eq|Sec|Tab|No|Dr|St|[A-Z])|\.\.)\.$")
@@ -62,8 +63,9 @@ def sentences(text: str) -> list[str]:
 @lru_cache(maxsize=4096)
 def excerpt(text: str, limit: int = LIMIT) -> str:
     """Up to three of the best sentences of *text*, in its order, `…` for what is left out between; whole words."""
-    if len(text) <= limit:
+    if columns(text) <= limit:
         return text
+    limit = limit * len(text) // columns(text)
     told = sentences(text)
     scores = _scores(told)
     chosen: list[int] = []
@@ -77,10 +79,17 @@ def excerpt(text: str, limit: int = LIMIT) -> str:
     return _joined(told, chosen)
 
 
+def columns(text: str) -> int:
+    """How wide *text* is, in narrow characters."""
+    return len(text) if text.isascii() else len(text) + sum(east_asian_width(char) in "WF" for char in text)
+
+
 def _joined(told: Sequence[str], chosen: Sequence[int]) -> str:
-    order = sorted(chosen)
-    gaps = ["" if i == 0 else " " if order[i - 1] == at - 1 else " … " for i, at in enumerate(order)]
-    return "".join(gap + told[at] for gap, at in zip(gaps, order, strict=True))
+    order, joined = sorted(chosen), ""
+    for before, i in zip([-1, *order], order, strict=False):
+        next_to_it = "" if joined.endswith(("。", "！", "？")) else " "
+        joined += (next_to_it if i == before + 1 else " … ") * bool(joined) + told[i]
+    return joined
 
 
 def _scores(told: Sequence[str]) -> list[float]:

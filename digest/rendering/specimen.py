@@ -11,7 +11,7 @@ URLS = Urls(
     preferences="https://news.example.org/preferences/1.k.specimenOfATokenOfTheUsual",
     online="https://news.example.org/editions/2026-01-30",
 )
-_TITLE = "A title of the usual length for a paper, of the {}th that came today"
+_TITLE = "A title of the usual length for a paper, number {} of those that came"
 _ABSTRACT = (
     "Readers of new papers see more of them than they can open. We propose a digest that says beside each paper why it"
     " is there. In a study with 312 readers over eight weeks it halves the time to the first paper worth reading, and"

@@ -28,6 +28,11 @@ from digest.rendering.sheet import Sheet, environment
 _INLINE = re.compile(r'<mj-style inline="inline">(.*?)</mj-style>', re.S)
 _TOKEN = re.compile(r"(?:<!--)?(XJ\d{4}J)(?:-->)?")
 _CARD = "{% block card"
+_QUIRKS = {
+    "<!doctype html>": "<!DOCTYPE html>",  # in small letters premailer drops it: quirks mode
+    ' vertical-align="middle"': "",  # of buttons: a style, and no attribute in any HTML
+    "display:none;font-size:1px;color:#ffffff;": "display:none;font-size:1px;",  # white on white: SpamAssassin's 0.7
+}
 _IN_BLOCKS = frozenset({"sections", "card", "publication"})
 
 
@@ -135,14 +140,30 @@ def _mask(source: str) -> tuple[str, dict[str, str]]:
 
 def converted(mjml: str, file: str) -> str:
     """MJML as finished HTML. Raises TemplateError."""
+    inlined = _inlined(laid_out(mjml, file), inline_css(mjml))
+    return re.sub("[ \t]+", " ", re.sub("[ \t]*\n[ \t\n]*", "\n", inlined)).strip()  # \s would take &nbsp; too
+
+
+def inline_css(mjml: str) -> list[str]:
+    """The styles that are to stand on the elements: mjml-python would leave them in the head."""
+    return _INLINE.findall(mjml)
+
+
+def laid_out(mjml: str, file: str) -> str:
+    """MJML as HTML with all styles but the inline ones. Raises TemplateError."""
     try:
         html = mjml2html(_INLINE.sub("", mjml), fonts={}, disable_comments=False)
     except ValueError as error:
         raise TemplateError(f"MJML: {error}", file=file) from error
-    html = html.replace("<!doctype html>", "<!DOCTYPE html>", 1)  # in small letters premailer drops it: quirks mode
+    for quirk, right in _QUIRKS.items():
+        html = html.replace(quirk, right)
+    return html
+
+
+def _inlined(html: str, css: list[str]) -> str:
     premailer = Premailer(
         html.replace("<style", '<style data-premailer="ignore"'),
-        css_text=_INLINE.findall(mjml),
+        css_text=css,
         disable_leftover_css=True,
         keep_style_tags=True,
         strip_important=False,
@@ -152,8 +173,7 @@ def converted(mjml: str, file: str) -> str:
         align_floating_images=False,
         cssutils_logging_level=logging.CRITICAL,
     )
-    inlined = str(premailer.transform(pretty_print=False)).replace(' data-premailer="ignore"', "")
-    return re.sub("[ \t]+", " ", re.sub("[ \t]*\n[ \t\n]*", "\n", inlined)).strip()  # \s would take &nbsp; too
+    return str(premailer.transform(pretty_print=False)).replace(' data-premailer="ignore"', "")
 
 
 def _unmask(html: str, tokens: dict[str, str], source: Source) -> str:

@@ -55,6 +55,10 @@ def test_sentences_end_where_people_end_them(expected: tuple[str, ...]):
     assert sentences(" ".join(expected)) == [*expected]
 
 
+def test_wide_characters_fill_the_same_lines():
+    assert excerpt("本研究では新しい手法を提案する。" * 40, 64) == "本研究では新しい手法を提案する。" * 2
+
+
 def test_chinese_and_japanese_sentences_end_without_a_blank():
     assert sentences("短い文です。もう一つの文です。") == ["短い文です。", "もう一つの文です。"]
 
