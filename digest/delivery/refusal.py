@@ -61,7 +61,7 @@ _ABOUT_US = either(
     r"\bspam|\bvirus|black ?-?list|block ?-?list|\bblocked\b|suspicious|unsolicited",
     r"\bpolic(?:y|ies)\b|\brelay(?:ing)?\b|unauthenticated|not (?:allowed|authorized|permitted)|access denied",
     r"\bsender\b.{0,60}\b(?:rejected|denied|invalid|unknown|does not exist)|domain of sender|(?:after|to) MAIL FROM",
-    r"too (?:many|large|big)|size (?:exceeds|limit)|line limit|content|\bnot (?:a )?member",
+    r"too (?:many|large|big)|size (?:exceeds|limit)|message size|line limit|content|\bnot (?:a )?member",
     r"transaction failed|protocol|syntax|8-?bit|header",
 )
 _FULL = either(

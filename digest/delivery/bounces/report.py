@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from digest.delivery.refusal import Blame
 
@@ -28,6 +29,10 @@ class Failed:
     reason: str
     """the other server's words, on one line; for a complaint its type"""
 
+    def as_json(self) -> dict[str, str]:
+        """For scripts."""
+        return {"address": self.address, "status": self.status, "class": self.blame, "reason": self.reason}
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -39,3 +44,7 @@ class Report:
     """what stood between `b+` and `@` in envelope addresses: signed by us, or forged"""
     message_ids: tuple[str, ...] = ()
     """of the returned message, without angle brackets"""
+
+    def as_json(self) -> dict[str, Any]:
+        """For scripts."""
+        return {"kind": self.kind, "recipients": [failed.as_json() for failed in self.recipients]}

@@ -29,6 +29,7 @@ class Provider(Protocol):
 
 def provider(name: str) -> Provider:
     """By name. Raises NotFound."""
+    name = "ses" if name == "amazon_ses" else name
     if name not in PROVIDERS:
         raise NotFound(f"no provider is called {name[:40]!r}; there are {', '.join(PROVIDERS)}")
     return cast(Provider, import_module(f"digest.delivery.events.{name}"))

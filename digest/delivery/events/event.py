@@ -45,6 +45,11 @@ class Event:
     ours: tuple[str, ...] = ()
     """the Message-ID that we gave it, where the provider kept it, without angle brackets: what events are matched by"""
 
+    def as_json(self) -> dict[str, str]:
+        """For scripts."""
+        named = ("event", "recipient", "message_id", "reason", "description", "response", "event_id")
+        return {name: getattr(self, name) for name in named} | {"class": self.blame}
+
 
 def judged(response: str, *, permanent: bool) -> Blame:
     """What a failure is about: the server's words; where there are none, the provider's word that it is for good."""
