@@ -5,7 +5,8 @@ tells them from news.
 """
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
 from digest.model import Batch, Listing, Memory
 from digest.sources import batch, feed
@@ -25,7 +26,7 @@ class ArxivSource:
         if bool(self.categories) == bool(self.url):
             raise ValueError("give either categories, as in [cs.CL, cs.CV], or the url of a feed")
         for category in self.categories:
-            if not re.fullmatch(r"[a-z-]+(\.[A-Za-z-]+)?", category):
+            if not _CATEGORY.fullmatch(category):
                 raise ValueError(f"{category!r} is no arXiv category; they look like cs.CL or math")
 
     def fetch(self, http: Http, memory: Memory) -> Batch:
@@ -42,14 +43,18 @@ def owns(answer: Answer) -> bool:
 
 def listing(entry: feed.Entry, source: str, base: str) -> Listing:
     """An entry of the daily feed."""
-    paper = located(feed.listing(entry, source, base, commas=True))
-    # `updated` is, in Atom, when the document was built
-    return replace(paper, announce_type=feed.said(entry, "arxiv_announce_type") or None, updated=None)
+    paper = located(feed.fields(entry, source, base, commas=True))
+    paper["announce_type"] = feed.said(entry, "arxiv_announce_type") or None
+    return Listing(**paper | {"updated": None})  # in Atom it is said to be when the document was built
 
 
-def located(paper: Listing) -> Listing:
-    """The paper with the addresses that follow from its arXiv id."""
-    if not (name := paper.ids.get("arxiv")):
-        return paper
-    links = {"abstract": f"https://arxiv.org/abs/{name}", "pdf": f"https://arxiv.org/pdf/{name}"}
-    return replace(paper, links={**paper.links, **links}, ids={**paper.ids, "url": links["abstract"]})
+_CATEGORY = re.compile(r"[a-z-]+(\.[A-Za-z-]+)?")
+
+
+def located(paper: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a paper with the addresses that follow from its arXiv id, and no classes but arXiv's own."""
+    paper["categories"] = tuple(filter(_CATEGORY.fullmatch, paper["categories"]))
+    if name := paper["ids"].get("arxiv"):
+        paper["links"] |= {"abstract": f"https://arxiv.org/abs/{name}", "pdf": f"https://arxiv.org/pdf/{name}"}
+        paper["ids"]["url"] = paper["links"]["abstract"]
+    return paper

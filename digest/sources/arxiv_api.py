@@ -3,7 +3,7 @@
 The API knows no announcements: a paper is dated by its first version, and `updated` by its latest.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from digest.errors import SourceError
@@ -46,8 +46,8 @@ def listing(entry: feed.Entry, source: str, base: str) -> Listing:
     """An entry of an answer; its key lacks the version, so that an update is the same entry."""
     if feed.said(entry, "title") == "Error" and "/api/errors" in feed.said(entry, "id"):
         raise SourceError(f"arXiv refuses the query: {text.clean(feed.said(entry, 'summary'), 200)}; correct it")
-    paper = arxiv.located(feed.listing(entry, source, base))
-    if "arxiv" not in paper.ids:
-        raise batch.Unusable(f"it has no arXiv id ({paper.key})")
+    paper = arxiv.located(feed.fields(entry, source, base))
+    if not (name := paper["ids"].get("arxiv")):
+        raise batch.Unusable(f"it has no arXiv id ({paper['key']})")
     primary = feed.said(entry.get("arxiv_primary_category") or {}, "term")
-    return replace(paper, key=paper.ids["arxiv"], categories=text.words([primary, *paper.categories]))
+    return Listing(**paper | {"key": name, "categories": text.words([primary, *paper["categories"]])})

@@ -82,8 +82,8 @@ def _parsed(answer: Answer) -> tuple[Any, list[str]]:
 def _bearable(data: bytes, url: str) -> tuple[bytes, list[str]]:
     """The document without its prolog and most of its surplus, and a warning when it is malformed."""
     root = _ROOT.search(data)
-    if b"<!ENTITY" in data[: root.start() if root else None] or _ATTRIBUTES.search(data):
-        raise SourceError(f"{url} declares XML entities or has hundreds of attributes, as no feed does; it is not read")
+    if b"<!ENTITY" in data[: root.start() if root else None]:
+        raise SourceError(f"{url} declares XML entities, as no feed does; it is not read")
     data = data[root.start() :] if root else b"<nothing/>"
     if b"x" * 1000 in data.translate(_RUNNING):
         data = _RUN.sub(b"...", data)
@@ -92,6 +92,9 @@ def _bearable(data: bytes, url: str) -> tuple[bytes, list[str]]:
         data = data[: surplus.start()] + end
     if data.count(b"<") - data.count(b"</") > _TAGS:
         raise SourceError(f"{url} has more than {_TAGS:,} tags, as no feed does; it is not read")
+    crowded = any(tag.count(b"=") >= 200 for tag in data.split(b"<") if len(tag) > 800)
+    if crowded and _ATTRIBUTES.search(data):
+        raise SourceError(f"{url} has a tag with hundreds of attributes, as no feed does; it is not read")
     try:
         expat.ParserCreate("utf-8", " ").Parse(data, True)
     except expat.ExpatError as error:
@@ -102,8 +105,13 @@ def _bearable(data: bytes, url: str) -> tuple[bytes, list[str]]:
 # ---------------------------------------------------------------- its entries
 
 
-def listing(entry: Entry, source: str, base: str, *, commas: bool = False) -> Listing:
+def listing(entry: Entry, source: str, base: str) -> Listing:
     """What a feed at *base* says of one paper. Raises Unusable."""
+    return Listing(**fields(entry, source, base))
+
+
+def fields(entry: Entry, source: str, base: str, *, commas: bool = False) -> dict[str, Any]:
+    """Those of a listing, for who knows better than the feed. With *commas* they separate authors. Raises Unusable."""
     headline = text.clean(said(entry, "title"), text.TITLE)
     links = _links(entry, base)
     name = batch.key(said(entry, "id"), links.get("abstract", ""))
@@ -111,20 +119,20 @@ def listing(entry: Entry, source: str, base: str, *, commas: bool = False) -> Li
         raise batch.Unusable(f"it has no title ({name or 'nor a name'})")
     abstract, described, doi = _description(entry)
     authors = text.names((said(author, "name") for author in several(entry, "authors")), commas=commas) or described
-    fields = [said(entry, field) for field in ("prism_doi", "dc_identifier", "arxiv_doi", "id", "link")]
+    named = [said(entry, field) for field in ("prism_doi", "dc_identifier", "arxiv_doi", "id", "link")]
     published, updated = moment(entry, "published"), moment(entry, "updated")
-    return Listing(
-        source=source,
-        key=name or batch.hashed("\n".join((headline, *authors))),
-        title=text.readable(headline),
-        abstract="" if abstract == headline else text.readable(abstract),
-        authors=authors,
-        ids=_ids([*fields, doi], links.get("abstract", "")),
-        categories=text.words(said(tag, "term") for tag in several(entry, "tags"))[:20],
-        links=links,
-        announced=published or updated,
-        updated=updated if published else None,
-    )
+    return {
+        "source": source,
+        "key": name or batch.hashed("\n".join((headline, *authors))),
+        "title": text.readable(headline),
+        "abstract": "" if abstract == headline else text.readable(abstract),
+        "authors": authors,
+        "ids": _ids([*named, doi], links.get("abstract", "")),
+        "categories": text.words(said(tag, "term") for tag in several(entry, "tags"))[:20],
+        "links": links,
+        "announced": published or updated,
+        "updated": updated if published else None,
+    }
 
 
 def said(entry: Entry, field: str) -> str:
@@ -138,10 +146,11 @@ def several(entry: Entry, field: str) -> list[Entry]:
     return value if isinstance(value, list) else []
 
 
-def _ids(fields: list[str], address: str) -> dict[str, str]:
+def _ids(named: list[str], address: str) -> dict[str, str]:
+    together = "\n".join(named)
     found = {
-        "arxiv": next(filter(None, map(text.arxiv_id, fields)), None),
-        "doi": next(filter(None, map(text.doi, fields)), None),
+        "arxiv": text.arxiv_id(together),
+        "doi": text.doi(together),
         "url": address if address.count("/") > 3 or "?" in address else None,  # a bare host is nobody's identity
     }
     return {scheme: value for scheme, value in found.items() if value}
@@ -186,8 +195,10 @@ def _described(words: str) -> tuple[str, tuple[str, ...], str]:
 def moment(entry: Entry, field: str) -> datetime | None:
     """A date, in UTC. feedparser misreads 2021/10/16 and does not know other languages' weekdays."""
     stated, known = said(entry, field), dict.get(entry, f"{field}_parsed")
+    if not stated:
+        return None
     try:
-        if known and not re.match(r"\d{4}/", stated):
+        if known and stated[4:5] != "/":
             return datetime.fromtimestamp(timegm(known), UTC)
         iso = re.sub(r"^(\d{4})/(\d\d)/(\d\d)\b.*", r"\1-\2-\3", stated)
         return text.moment(iso) or text.moment(parsedate_to_datetime(re.sub(r"^\w+\.?,\s*", "", stated)).isoformat())

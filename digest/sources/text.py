@@ -40,7 +40,7 @@ def clean(text: str, limit: int = ABSTRACT) -> str:
     text = _plain(text[: 8 * limit])
     if "&" in text:  # entities may spell tags: feeds escape twice, some by mistake and some on purpose
         text = _plain(_ENTITY.sub(lambda entity: html.unescape(entity[0]), text))
-    text = unicodedata.normalize("NFC", text)
+    text = text if text.isascii() else unicodedata.normalize("NFC", text)
     return text if len(text) <= limit else text[: limit - 1].rsplit(" ", 1)[0] + "…"
 
 
@@ -53,15 +53,25 @@ def readable(plain: str) -> str:
 def _plain(text: str) -> str:
     """One line without tags and without what does not show: control, zero width and bidi characters, surrogates."""
     for _ in range(5):
-        text = " ".join(text.split())
+        text = _spaced(text)
         if not text.isprintable():
-            text = " ".join("".join(filter(str.isprintable, text)).split())
+            text = _spaced("".join(filter(str.isprintable, text)))
         if "<" not in text:
             return text
         before, text = text, _untagged(text)
         if text == before:
             return text
     return " ".join(text.replace("<", " ").split())  # tags inside tags inside tags are no accident
+
+
+def _spaced(text: str) -> str:
+    """Each run of blanks as one: `" ".join(text.split())`, only faster for text that needs little of it."""
+    text = text.replace("\n", " ")
+    if not text.isprintable():
+        return " ".join(text.split())
+    while "  " in text:
+        text = text.replace("  ", " ")
+    return text.strip(" ")
 
 
 def _untagged(text: str) -> str:
@@ -83,7 +93,7 @@ def _instead(tag: re.Match[str]) -> str:
     return "" if _INLINE.fullmatch(name) or attributed or ":" in tag["name"] else tag[0]
 
 
-_SEPARATOR = re.compile(r"\s*[,，、]\s*(?:and\s+|&\s+)?|\s+(?:and|&)\s+")
+_COMMA = re.compile("[,，、]")
 _INITIALS = re.compile(r"(?:\w\.?[\s-]?){1,4}|[JS]r\.?", re.IGNORECASE)
 _NOBODY = re.compile(r"et al\.?|and others|\W*", re.IGNORECASE)
 
@@ -97,9 +107,12 @@ def names(people: Iterable[str], *, commas: bool = False) -> tuple[str, ...]:
 
 
 def _split(listed: str, commas: bool) -> list[str]:
-    if re.search("[;；]", listed):
+    if ";" in listed or "；" in listed:
         return re.split(r"\s*[;；]\s*", listed)
-    parts = _SEPARATOR.split(re.sub(r"\s*\([^()]*\)", "", listed))
+    if "(" in listed:
+        listed = re.sub(r"\s*\([^()]*\)", "", listed)
+    spelled = listed.replace(" and ", ", ").replace(" & ", ", ")
+    parts = [part for piece in _COMMA.split(spelled) if (part := piece.strip())]
     if commas or (not listed.isascii() and not any(" " in part for part in parts)):
         return parts
     if len(parts) % 2 == 0 and all(map(_INITIALS.fullmatch, parts[1::2])):  # Curie, M., Meitner, L.
@@ -173,6 +186,8 @@ _PREPRINT = re.compile(r"(10\.(?:1101|64898)/[\d.]*\d)v\d+\b.*")  # bioRxiv and 
 
 def doi(text: str) -> str | None:
     """The DOI in *text*, lower case: bare, labelled or within an address."""
+    if "10." not in text and "%" not in text:
+        return None
     if not (found := _DOI.search(unquote(text))):
         return None
     name = _PREPRINT.sub(r"\1", _PAGE.sub("", found[0].lower())).rstrip(".,;:'/")

@@ -130,3 +130,49 @@ def test_the_query_is_asked_newest_first(document: Document) -> None:
 def test_a_query_that_cannot_work_is_refused(settings: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         TypeAdapter(ArxivApiSource).validate_python({"name": "query", **settings})
+
+
+# ---------------------------------------------------------------- what is one paper and what is another
+
+
+def entry(link: str, guid: str, kind: str, *categories: str) -> str:
+    named = "".join(f"<category>{category}</category>" for category in categories)
+    return (
+        f"<item><title>t</title><link>{link}</link><guid>{guid}</guid>{named}"
+        f"<arxiv:announce_type>{kind}</arxiv:announce_type></item>"
+    )
+
+
+def feed(*entries: str) -> Served:
+    head = '<rss version="2.0" xmlns:arxiv="http://arxiv.org/schemas/atom"><channel>'
+    return Served(f"{head}{''.join(entries)}</channel></rss>".encode())
+
+
+def test_a_new_version_is_a_replacement_of_the_same_paper() -> None:
+    first = announced(feed(entry("https://arxiv.org/abs/2601.00001", "oai:arXiv.org:2601.00001v1", "new")))
+    later = announced(feed(entry("https://arxiv.org/abs/2601.00001", "oai:arXiv.org:2601.00001v2", "replace")))
+    assert first.keys() == later.keys() == {"2601.00001"}
+    one, other = first["2601.00001"], later["2601.00001"]
+    assert one.ids == other.ids
+    assert one.key != other.key  # an event of its own
+    assert (one.announce_type, other.announce_type) == ("new", "replace")
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "http://export.arxiv.org/abs/math.GT/0309136v2",
+        "https://www.arxiv.org/pdf/math/0309136v1.pdf",
+        "https://arxiv.org/abs/math/0309136",
+    ],
+)
+def test_mirrors_and_old_names_lead_to_one_paper(link: str) -> None:
+    [paper] = announced(feed(entry(link, "1", "cross"))).values()
+    assert paper.ids == {"arxiv": "math/0309136", "url": "https://arxiv.org/abs/math/0309136"}
+    assert paper.links["abstract"] == "https://arxiv.org/abs/math/0309136"
+
+
+def test_only_classes_of_arxiv_are_categories() -> None:
+    classes = ("cs.CL", "math", "68T50 (Primary)", "I.2.7; I.2.6", "astro-ph.CO", "F.2.2")
+    [paper] = announced(feed(entry("https://arxiv.org/abs/2601.00001", "1", "new", *classes))).values()
+    assert paper.categories == ("cs.CL", "math", "astro-ph.CO")

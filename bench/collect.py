@@ -1,0 +1,131 @@
+"""What collecting costs: reading 2,000 arXiv entries beside feedparser alone, storing them, and storing them again.
+
+python bench/collect.py [ROUNDS]
+
+Exits with 1 beyond a limit. Reading is processor time, for other work on the machine is not ours; storing is real time.
+Quotients are of the best rounds.
+"""
+
+import platform
+import random
+import re
+import sys
+import tempfile
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+from pathlib import Path
+from time import perf_counter, process_time
+
+import feedparser
+
+from digest.catalog import Catalog
+from digest.model import Batch, Memory
+from digest.sources.arxiv import ArxivSource
+from digest.sources.http import Answer, Http
+
+ENTRIES = 2_000
+NOW = datetime(2026, 1, 30, 8, 30, tzinfo=UTC)
+WEEK = timedelta(days=7)
+LIMITS = {"reading, as multiple of feedparser": 1.2, "storing again, as part of storing": 0.1}
+AT_LEAST = {"listings stored a second": 5_000.0}
+HEAD = """<?xml version='1.0' encoding='UTF-8'?>
+<rss xmlns:arxiv="http://arxiv.org/schemas/atom" xmlns:dc="http://purl.org/dc/elements/1.1/" version="2.0"><channel>
+<title>cs.CL updates on arXiv.org</title><link>http://rss.arxiv.org/rss/cs.CL</link>
+"""
+
+
+def item(number: int, chance: random.Random, words: list[str]) -> str:
+    """An entry as long as a real one, without LaTeX."""
+    arxiv = f"2601.{number:05d}"
+    said, title = " ".join(chance.choices(words, k=185)), " ".join(chance.choices(words, k=10))
+    people = ", ".join(f"{chance.choice(words).title()} {chance.choice(words).title()}" for _ in range(5))
+    return f"""<item><title>{title}</title><link>https://arxiv.org/abs/{arxiv}</link>
+<description>arXiv:{arxiv}v1 Announce Type: new
+Abstract: {said}.</description><guid isPermaLink="false">oai:arXiv.org:{arxiv}v1</guid>
+<category>cs.CL</category><category>cs.LG</category><pubDate>Fri, 30 Jan 2026 00:00:00 -0500</pubDate>
+<arxiv:announce_type>new</arxiv:announce_type>
+<dc:rights>http://creativecommons.org/licenses/by/4.0/</dc:rights><dc:creator>{people}</dc:creator></item>
+"""
+
+
+def document() -> bytes:
+    """The same every time."""
+    chance = random.Random(20260130)
+    words = re.findall(r"[a-z-]{2,}", Path(__file__).with_name("startup.py").read_text("utf-8")) * 2
+    words += [f"{word}{chance.randrange(500)}" for word in words]
+    return f"{HEAD}{''.join(item(n, chance, words) for n in range(ENTRIES))}</channel></rss>".encode()
+
+
+class Local(Http):
+    """Has one document."""
+
+    def __init__(self, body: bytes) -> None:
+        self.body = body
+
+    def get(self, url: str, memory: Memory | None = None, accept: str = "", *, internal: bool = False) -> Answer:
+        return Answer(url, self.body, "application/rss+xml")
+
+
+def seconds(work: Callable[[], object], watch: Callable[[], float] = perf_counter) -> float:
+    begun = watch()
+    work()
+    return watch() - begun
+
+
+def read(body: bytes) -> Batch:
+    return ArxivSource("arXiv", categories=("cs.CL",)).fetch(Local(body), Memory())
+
+
+def stored(batch: Batch) -> tuple[float, float]:
+    """Seconds to store a batch in an empty catalog, and to store it again."""
+    with tempfile.TemporaryDirectory() as folder:
+        catalog = Catalog(f"sqlite:///{folder}/bench.db")
+        catalog.store.create()
+        times = [seconds(lambda: catalog.papers.take("arXiv", batch, NOW, WEEK)) for _ in range(2)]
+        catalog.store.engine.dispose()
+    return times[0], times[1]
+
+
+def main(rounds: int) -> int:
+    body = document()
+    batch = read(body)
+    assert len(batch.listings) == ENTRIES
+    assert batch.complete
+    plain = {"sanitize_html": False, "resolve_relative_uris": False}
+    ours, alone, default, first, again = [], [], [], [], []
+    for _ in range(rounds):
+        alone.append(seconds(lambda: feedparser.parse(BytesIO(body), **plain), process_time))
+        ours.append(seconds(lambda: read(body), process_time))
+        default.append(seconds(lambda: feedparser.parse(BytesIO(body)), process_time))
+        once, twice = stored(batch)
+        first.append(once)
+        again.append(twice)
+    print(f"{platform.python_implementation()} {platform.python_version()}, {ENTRIES:,} entries, {len(body):,} bytes")
+    for what, times in (
+        ("feedparser with our settings", alone),
+        ("feedparser as it comes", default),
+        ("reading and normalising", ours),
+        ("storing", first),
+        ("storing again", again),
+    ):
+        print(f"{what:32} {min(times) * 1000:8.1f} ms")
+    found = {
+        "reading, as multiple of feedparser": min(ours) / min(alone),
+        "storing again, as part of storing": min(again) / min(first),
+        "listings stored a second": ENTRIES / min(first),
+    }
+    print(f"{'reading, of feedparser as it comes':34} {min(ours) / min(default):.2f}")
+    return sum([verdict(what, value) for what, value in found.items()]) and 1
+
+
+def verdict(what: str, value: float) -> bool:
+    """Prints a line; whether it is beyond the limit."""
+    beyond = value > LIMITS[what] if what in LIMITS else value < AT_LEAST[what]
+    limit = f"at most {LIMITS[what]}" if what in LIMITS else f"at least {AT_LEAST[what]:,.0f}"
+    print(f"{what:34} {value:8.2f}  ({limit}){'  MISSED' if beyond else ''}")
+    return beyond
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 3))
