@@ -12,6 +12,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import IntEnum, StrEnum
 from zoneinfo import ZoneInfo
 
+Day = date
+"""a name for the type where a field is called date"""
+
 # ---------------------------------------------------------------- what sources say
 
 
@@ -323,6 +326,8 @@ class Digest:
     """without angle brackets"""
     date: datetime
     deadline: datetime
+    since: Day | None = None
+    """of the subscription, as the footer says it"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -257,7 +257,8 @@ def _row(composed: Composed) -> dict[str, Any]:
     return {
         "subscriber_id": digest.subscriber, "turn": digest.turn, "edition_id": digest.edition or None,
         "picks": pack(digest.picks), "template": digest.template or None, "message_id": digest.message_id,
-        "date": digest.date, "deadline": digest.deadline, "not_before": None if composed.skipped else digest.date,
+        "date": digest.date, "deadline": digest.deadline, "since": digest.since,
+        "not_before": None if composed.skipped else digest.date,
         "state": State.SKIPPED if composed.skipped else State.PENDING, "reason": composed.skipped or "",
     }  # fmt: skip
 
@@ -273,6 +274,7 @@ def _delivery(r: Any) -> Delivery:
         r.message_id,
         r.date,
         r.deadline,
+        r.since,
     )
     return Delivery(digest, State(r.state), r.reason, r.attempts, r.sha256, r.resent, r.ended)
 

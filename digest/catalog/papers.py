@@ -77,8 +77,13 @@ class Papers:
         At first sight of a source, what is older than *window* is a baseline; later, what comes late is news once.
         """
         with self._store.write() as db:
-            first_sight = db.scalar(select(t.sources.c.answered).where(t.sources.c.name == source)) is None
-            taken = _Merge(db, source, now, window, first_sight).merge(batch.listings)
+            known = select(t.sources.c.answered, t.sources.c.fingerprint).where(t.sources.c.name == source)
+            answered, fingerprint = db.execute(known).one_or_none() or (None, None)
+            signalled = any(listing.signals for listing in batch.listings)
+            if fingerprint and fingerprint == batch.memory.fingerprint and not signalled:
+                taken = Taken(known=len(batch.listings))  # yesterday's entries: nothing to learn
+            else:
+                taken = _Merge(db, source, now, window, answered is None).merge(batch.listings)
             self._remember(db, source, now, memory=batch.memory, brought=taken.new > 0)
         return taken
 

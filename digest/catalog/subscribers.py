@@ -42,7 +42,7 @@ class Subscribers:
                 number = subscriber.id
             else:
                 changed = db.execute(self._store.ignoring(s), row).rowcount > 0  # two confirmations make one subscriber
-                number = db.scalar(select(s.c.id).where(s.c.address == subscriber.address)) or 0
+                number = db.scalar(select(s.c.id).where(_is(subscriber.address))) or 0
             if changed:
                 db.execute(delete(t.interests).where(t.interests.c.subscriber_id == number))
                 if wants := _interest_rows(number, subscriber.interest):
@@ -56,7 +56,7 @@ class Subscribers:
         return next(self._where(t.subscribers.c.public_id == public_id), None)
 
     def by_address(self, address: str) -> Subscriber | None:
-        return next(self._where(func.lower(t.subscribers.c.address) == func.lower(address)), None)
+        return next(self._where(_is(address)), None)
 
     def all(self) -> list[Subscriber]:
         """All but the erased, by id."""
@@ -133,6 +133,10 @@ class Subscribers:
         with self._store.read() as db:
             rows = list(db.execute(select(t.subscribers).where(condition).order_by(t.subscribers.c.id)))
             return iter(_people(db, rows))
+
+
+def _is(address: str) -> Any:
+    return func.lower(t.subscribers.c.address) == func.lower(address)
 
 
 def _due(now: datetime) -> Any:

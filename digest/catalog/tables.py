@@ -130,7 +130,7 @@ subscribers = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("public_id", String(32), nullable=False, unique=True),
-    Column("address", String(320), unique=True),  # null once erased
+    Column("address", String(320)),  # null once erased
     Column("standing", String(10), nullable=False),
     Column("cadence", String(10), nullable=False),
     Column("days", JSON, nullable=False),
@@ -142,6 +142,7 @@ subscribers = Table(
     Column("paused_until", Date),
     Column("next_turn", String(10)),
     Column("next_due", Instant),
+    Index("ix_subscribers_address", text("lower(address)"), unique=True),  # as `by_address` looks for it
     Index(
         "ix_subscribers_due",
         "next_due",
@@ -255,6 +256,7 @@ digests = Table(
     Column("message_id", String(200)),
     Column("date", Instant, nullable=False),
     Column("deadline", Instant, nullable=False),
+    Column("since", Date),
     # the ledger
     Column("state", String(10), nullable=False),
     Column("reason", Text, nullable=False, server_default=""),

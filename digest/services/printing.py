@@ -72,9 +72,8 @@ class Printing:
         """The bytes of a digest row, the same every time, signed where there is a key."""
         edition = self._edition(digest.edition)
         urls = self.urls(reader.public_id, edition.date)
-        since = reader.since.date() if reader.since else None
         last = None if digest.picks else self.catalog.deliveries.last_papers(digest.subscriber, digest.id)
-        message = self.press(digest.template, edition).message(digest, reader.address, since, urls, last)
+        message = self.press(digest.template, edition).message(digest, reader.address, digest.since, urls, last)
         return self.signed(message, digest.date)
 
     def _edition(self, number: int) -> Edition:

@@ -15,6 +15,7 @@ from digest.links import Links
 from digest.model import (
     WELCOME,
     Candidate,
+    Day,
     Digest,
     Edition,
     Interest,
@@ -31,9 +32,6 @@ from digest.ranking.trend import trends
 from digest.rendering.press import Item, Parts, items
 from digest.services.engine import ChunkId, Engine, Local
 from digest.services.printing import Printing, layout
-
-Day = date
-"""a name for the type where a field is called date"""
 
 LATE = timedelta(hours=12)
 """a turn later than this is skipped: nobody wants the morning's mail at night"""
@@ -237,6 +235,7 @@ class Publish:
             message_id=self.links.message_id(reader.public_id, turn.label, domain),
             date=now.replace(microsecond=0),
             deadline=now + self.deadline,
+            since=reader.since.date() if reader.since else None,
         )
 
     def _skipped(self, due: Due, why: Skipped, now: datetime) -> Composed:
@@ -295,10 +294,9 @@ class Publish:
         digest = self._digest(reader, turn, edition, picks, now, template)
         press = self.printing.press(digest.template, edition)
         urls = self.printing.urls(reader.public_id, edition.date, inert=True)
-        since = reader.since.date() if reader.since else None
         last = None if picks else self.catalog.deliveries.last_papers(reader.id, 0)
-        parts = press.parts(digest, since, urls, last)
-        message = self.printing.signed(press.message(digest, reader.address, since, urls, last), digest.date)
+        parts = press.parts(digest, digest.since, urls, last)
+        message = self.printing.signed(press.message(digest, reader.address, digest.since, urls, last), digest.date)
         return Preview(edition, turn.label, items(edition, picks), parts, message)
 
     def anybody(self, interest: Interest, count: int = 10, address: str = "reader@example.org") -> Subscriber:

@@ -97,6 +97,18 @@ def test_every_observation_of_a_signal_is_kept_with_its_time(catalog):
     assert len(catalog.papers.signals([1], NOW)) == 1
 
 
+def test_a_batch_with_the_fingerprint_of_the_one_before_is_known_unless_it_carries_signals(catalog):
+    same = Memory(fingerprint="f")
+    first = batch(listing(arxiv="2601.00001", key="a"), memory=same)
+    assert catalog.papers.take("arxiv", first, NOW, WEEK) == Taken(new=1)
+    unlike = batch(listing(arxiv="2601.00002", key="b"), memory=same)  # as no two batches with one fingerprint are
+    assert catalog.papers.take("arxiv", unlike, NOW, WEEK) == Taken(known=1)
+    voted = batch(listing(arxiv="2601.00001", key="a", signals={"upvotes": 5}), memory=same)
+    assert catalog.papers.take("arxiv", voted, NOW, WEEK) == Taken(known=1, signals=1)
+    assert catalog.papers.take("hf", first, NOW, WEEK) == Taken(merged=1)
+    assert [record.answered for record in catalog.papers.sources()] == [NOW, NOW]
+
+
 def test_memory_is_saved_with_the_listings_and_kept_when_the_source_fails(catalog):
     assert catalog.papers.memory("arxiv") is None
     catalog.papers.take("arxiv", batch(listing(), memory=Memory(etag="one")), NOW, WEEK)

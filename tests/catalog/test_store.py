@@ -5,7 +5,7 @@ from contextlib import ExitStack
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from factories import NOW
+from factories import NOW, subscriber
 
 from digest.catalog import Catalog
 from digest.catalog.store import HEAD, MIGRATIONS
@@ -15,6 +15,7 @@ from digest.errors import CatalogError, ConfigError
 no_root = pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 
 
+@pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index")
 def test_the_migrations_make_exactly_the_tables_that_the_program_uses(catalog):
     with catalog.store.engine.connect() as db:
         assert compare_metadata(MigrationContext.configure(db), metadata) == []
@@ -97,3 +98,9 @@ def test_a_database_that_is_asked_by_too_many_at_once_says_so(catalog, monkeypat
             others.enter_context(catalog.store.read())
         with pytest.raises(CatalogError, match="all connections are busy"):
             catalog.store.version()
+
+
+def test_one_address_is_one_subscriber_however_it_is_written(catalog):
+    first = catalog.subscribers.put(subscriber(address="Ada@example.org"), None)
+    assert catalog.subscribers.put(subscriber(address="ada@example.org"), None).id == first.id
+    assert len(catalog.subscribers.all()) == 1

@@ -115,10 +115,10 @@ def upgrade() -> None:
         sa.Column("next_turn", sa.String(length=10)),
         sa.Column("next_due", Instant()),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_subscribers")),
-        sa.UniqueConstraint("address", name=op.f("uq_subscribers_address")),
         sa.UniqueConstraint("public_id", name=op.f("uq_subscribers_public_id")),
     )
     with op.batch_alter_table("subscribers", schema=None) as batch_op:
+        batch_op.create_index("ix_subscribers_address", [sa.text("lower(address)")], unique=True)
         batch_op.create_index(
             "ix_subscribers_due",
             ["next_due"],
@@ -179,6 +179,7 @@ def upgrade() -> None:
         sa.Column("message_id", sa.String(length=200)),
         sa.Column("date", Instant(), nullable=False),
         sa.Column("deadline", Instant(), nullable=False),
+        sa.Column("since", sa.Date()),
         sa.Column("state", sa.String(length=10), nullable=False),
         sa.Column("reason", sa.Text(), server_default="", nullable=False),
         sa.Column("not_before", Instant()),
