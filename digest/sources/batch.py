@@ -9,7 +9,7 @@ from typing import Any
 
 from digest.errors import SourceError
 from digest.model import Batch, Listing, Memory
-from digest.sources.http import FEEDS, Answer, Http
+from digest.sources.http import FEEDS, OWN_TAG, Answer, Http
 from digest.sources.text import clean
 
 ENTRIES = 2_000
@@ -36,7 +36,8 @@ def fetched(
     are `Http.get`'s. A SourceError leaves with the name of the source."""
     try:
         answer = http.get(url, memory, accept, internal=internal)
-        if answer.unchanged:
+        tag = answer.etag or OWN_TAG + hashlib.sha256(answer.body).hexdigest()
+        if answer.unchanged or (tag == memory.etag and not answer.etag):
             return Batch((), memory)
         entries, trouble = read(answer)
         if len(entries) > ENTRIES:
@@ -54,7 +55,10 @@ def fetched(
     if len(warnings) > _WARNINGS:
         warnings[_WARNINGS:] = [f"and {len(warnings) - _WARNINGS} more are left out"]
     distinct = _distinct(listings)
-    return Batch(distinct, _remembered(answer, distinct, memory, not trouble), not trouble, (*trouble, *warnings))
+    remembered = replace(_remembered(distinct, memory), etag=tag, modified=answer.modified)
+    if trouble:  # to be asked for again in full
+        remembered = replace(remembered, etag=None, modified=None)
+    return Batch(distinct, remembered, not trouble, (*trouble, *warnings))
 
 
 def key(*candidates: str) -> str:
@@ -92,8 +96,14 @@ def _distinct(listings: list[Listing]) -> tuple[Listing, ...]:
     return tuple(map(own, unique))
 
 
-def _remembered(answer: Answer, listings: tuple[Listing, ...], before: Memory, complete: bool) -> Memory:
+def _remembered(listings: tuple[Listing, ...], before: Memory) -> Memory:
     newest = max(listings, key=lambda listing: (listing.announced is not None, listing.announced), default=None)
-    fingerprint = hashed("\n".join(sorted(f"{listing.key}\t{listing.title}" for listing in listings)))
-    memory = Memory(answer.etag, answer.modified, fingerprint, newest.key if newest else before.newest)
-    return memory if complete else replace(memory, etag=None, modified=None)  # to be asked for again in full
+    fingerprint = hashed("\n".join(sorted(map(_described, listings))))
+    return Memory(fingerprint=fingerprint, newest=newest.key if newest else before.newest)
+
+
+def _described(listing: Listing) -> str:
+    """All that the catalog could learn from a listing but its signals, in short; not the dates, which feeds renew."""
+    sizes = f"{len(listing.abstract)} {len(listing.authors)} {listing.announce_type}"
+    more = (*listing.ids.values(), *listing.categories, *listing.links.values())
+    return "\t".join((listing.key, listing.title, sizes, *more))

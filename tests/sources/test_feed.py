@@ -129,6 +129,23 @@ def test_the_same_batch_under_a_new_date_has_the_same_fingerprint() -> None:
     assert first.memory.fingerprint == again.memory.fingerprint != other.memory.fingerprint
 
 
+def test_what_an_entry_says_of_a_paper_is_in_the_fingerprint() -> None:
+    plain = batch(rss(item("a", guid="1", link="https://journal.example/doi/a"))).memory.fingerprint
+    assert plain != batch(rss(item("a", guid="1", link="https://journal.example/doi/b"))).memory.fingerprint
+    more = {"description": "An abstract.", "author": "Ada Byron", "category": "cs.CL"}
+    for field, value in more.items():
+        told = item("a", guid="1", link="https://journal.example/doi/a", **{field: value})
+        assert batch(rss(told)).memory.fingerprint != plain
+
+
+def test_the_same_bytes_are_not_read_again_where_the_server_has_no_tag_for_them() -> None:
+    served = rss(item("a", guid="1"))
+    first = batch(served)
+    assert batch(served, memory=first.memory) == Batch((), first.memory)
+    served.body += b" "
+    assert batch(served, memory=first.memory).listings == first.listings
+
+
 def test_an_unchanged_feed_says_nothing_and_keeps_the_memory() -> None:
     memory = Memory(etag='"e"', fingerprint="f", newest="1")
     served = Served(b"", unchanged=True)

@@ -120,6 +120,12 @@ def test_what_did_not_change_is_not_sent_again(server: Server, http: Http) -> No
     assert (sent["if-none-match"], sent["if-modified-since"]) == ('"1"', "Mon")
 
 
+def test_a_tag_of_our_own_is_told_to_nobody(server: Server, http: Http) -> None:
+    http.get(server.says("/feed"), Memory(etag="sha256:abc", modified="Mon"))
+    [(_, sent)] = server.requests
+    assert ("if-none-match" in sent, sent["if-modified-since"]) == (False, "Mon")
+
+
 def test_cookies_are_not_kept_and_the_environment_is_not_asked(
     server: Server, http: Http, monkeypatch: pytest.MonkeyPatch
 ) -> None:
