@@ -160,7 +160,10 @@ class App:
     def feedback(self) -> "Feedback":
         from digest.services.feedback import Feedback
 
-        return Feedback(self.catalog, self.links, self.clock)
+        secrets = self.settings.webhooks.secrets()
+        return Feedback(
+            self.catalog, self.links, self.clock, secrets, lambda url: self.http.get(url, accept="*/*").body
+        )
 
     @cached_property
     def doctor(self) -> "Doctor":

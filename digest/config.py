@@ -179,6 +179,27 @@ class SignUp(Section):
     total_hour: Count = 1000
 
 
+class Webhook(Section):
+    """What proves that a callback is the provider's own; what each calls it stands in its module of delivery/events."""
+
+    secret: Annotated[str, Field(min_length=1)]
+    secret_file: str = Field("", exclude=True)  # for the schema alone, as in Dkim
+
+
+class Webhooks(Section):
+    """The mail providers that may report to `/webhooks/NAME`."""
+
+    mailgun: Webhook | None = None
+    postmark: Webhook | None = None
+    resend: Webhook | None = None
+    sendgrid: Webhook | None = None
+    ses: Webhook | None = None
+
+    def secrets(self) -> dict[str, str]:
+        """By provider."""
+        return {name: said.secret for name in type(self).model_fields if (said := getattr(self, name))}
+
+
 class Settings(Section):
     """All that `config.yaml` says, checked. Paths are relative to its folder: see `file`."""
 
@@ -193,6 +214,7 @@ class Settings(Section):
     delivery: Delivery = Delivery()
     web: Web = Web()
     sign_up: SignUp = SignUp()
+    webhooks: Webhooks = Webhooks()
     sources: tuple[SourceEntry, ...] = ()
     topics: tuple[TopicEntry, ...] = ()
     _reading: "Reading" = PrivateAttr(default_factory=lambda: Reading(Path("config.yaml")))

@@ -5,8 +5,9 @@ nobody can guess one). It is about the subscriber of that message, whatever addr
 more than its forger could do to themselves.
 """
 
+import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import islice
@@ -15,12 +16,13 @@ from pathlib import Path
 from digest.catalog import Catalog
 from digest.catalog.feedback import Effect, Lesson, Recipient, What
 from digest.clock import Clock
+from digest.delivery import events
 from digest.delivery.address import canonical, veiled
 from digest.delivery.bounces import Failed, Kind, Report, read
 from digest.delivery.events import Event, Told
 from digest.delivery.refusal import Blame
 from digest.delivery.spool import Spool
-from digest.errors import BadLink
+from digest.errors import BadLink, NotFound, TransportError
 from digest.links import Links
 
 BATCH = 200
@@ -59,6 +61,10 @@ class Feedback:
     catalog: Catalog
     links: Links
     clock: Clock
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    """by provider: what proves that a callback is theirs"""
+    fetch: Callable[[str], bytes] = lambda url: b""
+    """gets a document over https"""
 
     def mails(self, folder: Path, progress: Callable[[], None] = lambda: None) -> Learned:
         """Read a spool until it is empty; a mail leaves it once its consequences are committed. Raises Busy, NotFound.
@@ -81,6 +87,29 @@ class Feedback:
         learned = Learned(Counter(event.event for event in events))
         self._apply([_told(event) for event in events], learned)
         return learned
+
+    def callback(self, name: str, headers: Mapping[str, str], body: bytes) -> Learned | None:
+        """What the provider *name* reports; None when this is not from them. *headers*: names in lower case.
+
+        Raises NotFound for a provider without a secret in the configuration, SourceError when its certificate cannot
+        be had, TransportError when the package that checks signatures is missing.
+        """
+        provider = events.provider(name)
+        if name not in self.secrets:
+            raise NotFound(f"webhooks.{name} is not configured")
+        try:
+            theirs = provider.verify(headers, body, self.secrets[name], self.fetch)
+        except ImportError as error:
+            raise TransportError(f"webhooks.{name} needs one more package: pip install 'digest[webhooks]'") from error
+        if not theirs:
+            return None
+        try:
+            payload = json.loads(body)
+        except (ValueError, RecursionError):
+            return None
+        if url := provider.confirmation(payload):
+            self.fetch(url)
+        return self.events(provider.parse(payload, headers))
 
     def _apply(self, claims: Sequence[Claim], learned: Learned) -> list[Effect]:
         """One transaction for all of them."""

@@ -1,7 +1,8 @@
 """Pages for subscribers: parse the request, call one service, print its answer. Nothing is decided here.
 
 `pages` holds the routes, `forms` reads what was typed, `guard` stands around every request: headers, body limit,
-whose address it is. Everything works without JavaScript and without third parties; GET and HEAD never change state.
+whose address it is; `webhooks` is for mail providers. Everything works without JavaScript and without third parties;
+GET and HEAD never change state.
 """
 
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from fastapi.telemetry import TelemetryConfig
 
 from digest.web.guard import Guard
 from digest.web.pages import Pages
+from digest.web.webhooks import Webhooks
 
 if TYPE_CHECKING:
     from digest.app import App
@@ -24,6 +26,7 @@ def create(app: "App") -> FastAPI:
     """The web application over *app*'s services."""
     web = FastAPI(openapi_url=None, redirect_slashes=False, telemetry=SILENT)  # a redirect would echo the Host header
     Pages(app).mount(web)
+    Webhooks(app).mount(web)
     web.add_middleware(Guard)
     return web
 

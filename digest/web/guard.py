@@ -9,6 +9,8 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BODY_LIMIT = 64 * 1024
+BATCH_LIMIT = 1024 * 1024
+"""for providers, who send many events at once"""
 
 _PUBLIC = {"", "assets", "editions", "robots.txt"}  # every other first part of a path is somebody's own, or nobody's
 _ALWAYS = {
@@ -33,7 +35,7 @@ def headers(path: str, method: str, status: int) -> dict[str, str]:
 
 
 class Guard:
-    """Puts `headers` on whatever is answered and refuses a body as soon as more than 64 KB of it arrived (REQ-33)."""
+    """Puts `headers` on whatever is answered and refuses a body as soon as more than its limit arrived (REQ-33)."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -42,15 +44,16 @@ class Guard:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         length = Headers(scope=scope).get("content-length", "")
+        limit = BATCH_LIMIT if scope["path"].startswith("/webhooks/") else BODY_LIMIT
         arrived = 0
 
         async def capped() -> Message:
             nonlocal arrived
-            if length.isdecimal() and int(length[:20]) > BODY_LIMIT:
+            if length.isdecimal() and int(length[:20]) > limit:
                 raise HTTPException(413)
             message = await receive()
             arrived += len(message.get("body", b""))
-            if arrived > BODY_LIMIT:
+            if arrived > limit:
                 raise HTTPException(413)
             return message
 

@@ -1,6 +1,9 @@
 """Bounces and complaints applied: only what is about our messages counts, each thing once, and nothing is lost."""
 
+import json
+from base64 import b64encode
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,7 +14,7 @@ from digest.catalog.deliveries import Composed, Settled
 from digest.catalog.feedback import Effect, Score, scored
 from digest.delivery.events import Event, Told
 from digest.delivery.refusal import Blame
-from digest.errors import Busy, NotFound
+from digest.errors import Busy, NotFound, TransportError
 from digest.model import Digest, Interest, Schedule, Standing, State
 
 DSN = """\
@@ -365,6 +368,48 @@ def test_who_unsubscribes_or_complains_at_the_provider_is_gone_here_too(app, sen
     assert not suppressed(app, "reader0@example.net")
     assert suppressed(app, "reader1@example.net")
     assert not app.catalog.subscribers.deliverable([first.subscriber, second.subscriber])
+
+
+@pytest.fixture
+def postmark(make_app, monkeypatch):
+    """An app that Postmark may report to."""
+    monkeypatch.setenv("DIGEST_WEBHOOKS__POSTMARK__SECRET", "post:mark-0815")
+    return make_app()
+
+
+SIGNED = {"authorization": "Basic " + b64encode(b"post:mark-0815").decode()}
+
+
+def test_a_callback_is_believed_when_its_provider_sent_it(postmark):
+    body = json.dumps({"RecordType": "Open", "Recipient": "a@b.org"}).encode()
+    assert postmark.feedback.callback("postmark", SIGNED, body).kinds == Counter({"opened": 1})
+    assert postmark.feedback.callback("postmark", {}, body) is None
+    assert postmark.feedback.callback("postmark", SIGNED, b"no json") is None
+
+
+def test_a_provider_without_a_secret_is_not_there(app):
+    with pytest.raises(NotFound, match="postmark"):
+        app.feedback.callback("postmark", SIGNED, b"{}")
+    with pytest.raises(NotFound, match="pigeon"):
+        app.feedback.callback("pigeon", {}, b"{}")
+
+
+def test_a_missing_package_is_named(postmark, monkeypatch):
+    monkeypatch.setattr("digest.delivery.events.postmark.verify", lambda *_: exec("import nothing_of_that_name"))
+    with pytest.raises(TransportError, match=r"digest\[webhooks\]"):
+        postmark.feedback.callback("postmark", SIGNED, b"{}")
+
+
+def test_a_topic_of_amazon_is_confirmed_once_its_first_message_is_verified(app, monkeypatch):
+    url, fetched = "https://sns.us-east-1.amazonaws.com/?Action=ConfirmSubscription", []
+    service = replace(app.feedback, secrets={"ses": "arn"}, fetch=lambda url: fetched.append(url) or b"")
+    asks = {"Type": "SubscriptionConfirmation", "SubscribeURL": url}
+    assert service.callback("ses", {}, json.dumps(asks).encode()) is None
+    assert fetched == []
+    monkeypatch.setattr("digest.delivery.events.ses.verify", lambda *_: True)
+    service.callback("ses", {}, json.dumps(asks).encode())
+    service.callback("ses", {}, json.dumps({**asks, "SubscribeURL": "https://evil.org/"}).encode())
+    assert fetched == [url]
 
 
 def test_opens_and_deferrals_teach_nothing(app, sent):

@@ -48,6 +48,11 @@ def verify(headers: Mapping[str, str], body: bytes, secret: str, fetch: Callable
     return bool(secret) and hmac.compare_digest(expected.encode(), signature.encode("utf-8", "surrogatepass"))
 
 
+def confirmation(payload: Any) -> str:
+    """Nothing to confirm."""
+    return ""
+
+
 def _event(data: Mapping[str, Any], token: str) -> Event:
     what = _EVENTS.get(text(data.get("event")), Told.UNKNOWN)
     permanent = data.get("severity") != "temporary"

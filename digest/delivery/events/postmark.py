@@ -55,6 +55,11 @@ def verify(headers: Mapping[str, str], body: bytes, secret: str, fetch: Callable
     return bool(secret) and hmac.compare_digest(expected.encode(), given)
 
 
+def confirmation(payload: Any) -> str:
+    """Nothing to confirm."""
+    return ""
+
+
 def _event(what: Told, reason: str, payload: Mapping[str, Any], type_: str) -> Event:
     response = text(payload.get("Details"))
     own = [bare(row.get("Value")) for row in rows(payload.get("Headers")) if _is_id(row)]

@@ -51,6 +51,11 @@ def verify(headers: Mapping[str, str], body: bytes, secret: str, fetch: Callable
     return bool(key) and any(hmac.compare_digest(expected, one) for one in given)
 
 
+def confirmation(payload: Any) -> str:
+    """Nothing to confirm."""
+    return ""
+
+
 def _header_ids(data: Any) -> list[str]:
     named = (h for h in rows(at(data, "headers")) if text(at(h, "name")).lower() == "message-id")
     return [bare(at(h, "value")) for h in named]

@@ -48,6 +48,11 @@ def verify(headers: Mapping[str, str], body: bytes, secret: str, fetch: Callable
     return True
 
 
+def confirmation(payload: Any) -> str:
+    """Nothing to confirm."""
+    return ""
+
+
 def _event(row: Mapping[str, Any]) -> Event:
     what = _EVENTS.get(text(row.get("event")), Told.UNKNOWN)
     dropped = what is Told.REJECTED

@@ -57,6 +57,12 @@ def verify(headers: Mapping[str, str], body: bytes, secret: str, fetch: Callable
     return _signs(fetch(url), signature, signed.encode("utf-8", "surrogatepass"), str(message.get("SignatureVersion")))
 
 
+def confirmation(payload: Any) -> str:
+    """SNS sends nothing until the address in its first message was fetched."""
+    url = text(at(payload, "SubscribeURL")) if at(payload, "Type") == "SubscriptionConfirmation" else ""
+    return url if _from_amazon(url, end="") else ""
+
+
 def _unwrapped(payload: Any) -> tuple[Any, str]:
     """What SES says, and the id of the SNS message around it."""
     if "Message" not in (payload if isinstance(payload, Mapping) else ()):
@@ -95,10 +101,10 @@ def _blame(what: Told, bounce: Any, person: Any, response: str) -> Blame:
     return judged(f"{text(at(person, 'status'))} {response}".strip(), permanent=permanent)
 
 
-def _from_amazon(url: str) -> bool:
+def _from_amazon(url: str, end: str = ".pem") -> bool:
     try:
         parts = urlsplit(url)
-        plain = parts.port is None and parts.username is None and parts.path.endswith(".pem")
+        plain = parts.port is None and parts.username is None and parts.path.endswith(end)
     except ValueError:
         return False
     return parts.scheme == "https" and plain and bool(_AMAZON.fullmatch(parts.hostname or ""))
