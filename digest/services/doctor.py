@@ -13,6 +13,9 @@ from digest.model import State
 STALE = timedelta(days=4)
 """no source that is worth having brings nothing new for longer (a weekend and a holiday)"""
 
+BLAMED = timedelta(days=7)
+"""how long a refusal that is our fault is shown"""
+
 OVERDUE = timedelta(hours=24)
 """by then every due turn has its row, be it one that says that it was skipped"""
 
@@ -66,6 +69,10 @@ class Doctor:
         found = []
         if why := self.catalog.deliveries.paused():
             found.append(f"sending is paused: {why}; mend it, then run `digest resume`")
+        for domain, number in self.catalog.feedback.refused(self.clock() - BLAMED).items():
+            found.append(
+                f"{domain} refused {number} messages in the last week because of us: sender, content or policy"
+            )
         if overdue := self.catalog.subscribers.overdue(self.clock() - OVERDUE):
             found.append(
                 f"{overdue} subscribers have no digest for a turn long due; run `digest publish`, see its error"
