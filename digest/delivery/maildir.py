@@ -3,7 +3,7 @@
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ class Maildir:
 
     path: str = "outbox"
 
-    def deliver(self, mails: Iterable[Outgoing]) -> Iterator[Outcome]:
+    def deliver(self, mails: Iterable[Outgoing]) -> Generator[Outcome]:
         """As `Transport`; a full disk is `DATA` 452. Raises TransportError when the folder cannot be used at all."""
         box = _opened(Path(self.path))
         read = {name.partition(":")[0] for name in os.listdir(box / "cur")}  # a mail program moves what it showed

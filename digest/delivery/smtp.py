@@ -4,7 +4,7 @@ import re
 import smtplib
 import socket
 import ssl
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -68,19 +68,20 @@ class Smtp:
         except OSError as error:
             raise TransportError(f"ca_file {self.ca_file} holds no certificates in PEM form: {error}") from error
 
-    def deliver(self, mails: Iterable[Outgoing]) -> Iterator[Outcome]:
+    def deliver(self, mails: Iterable[Outgoing]) -> Generator[Outcome]:
         """As `Transport`. It connects before it pulls, so that what is pulled is sent at once.
 
-        After trouble it connects anew; whoever stops iterating leaves the server alone.
+        Where the server allows pipelining, the next mail is pulled, and its envelope sent, while the server thinks
+        about the message before. After trouble it connects anew; whoever stops iterating leaves the server alone.
         """
-        queue = iter(mails)
+        queue = Ahead(mails)
         line = Line(self)
         try:
             while True:
                 trouble = line.opened()
-                if (mail := next(queue, None)) is None:
+                if (mail := queue.pull()) is None:
                     return
-                yield Outcome(mail.id, *trouble) if trouble else line.hand_over(mail)
+                yield Outcome(mail.id, *trouble) if trouble else line.hand_over(mail, queue)
         finally:
             line.leave()
 
@@ -96,6 +97,31 @@ class Said(NamedTuple):
     text: str
 
 
+class Ahead:
+    """The mails to send, of which one may be looked at before its turn."""
+
+    def __init__(self, mails: Iterable[Outgoing]) -> None:
+        self._mails = iter(mails)
+        self._next: Outgoing | None = None
+        self._trouble: Exception | None = None
+
+    def peek(self) -> Outgoing | None:
+        """The mail that `pull` gives next. Trouble with getting it is kept for then: a reply is still to be heard."""
+        if self._next is None and self._trouble is None:
+            try:
+                self._next = next(self._mails, None)
+            except Exception as error:  # noqa: BLE001  raised by `pull`
+                self._trouble = error
+        return self._next
+
+    def pull(self) -> Outgoing | None:
+        mail = self.peek()
+        if self._trouble:
+            raise self._trouble
+        self._next = None
+        return mail
+
+
 class Line(smtplib.SMTP):
     """A connection that is made anew when it was lost or has carried enough messages."""
 
@@ -107,6 +133,8 @@ class Line(smtplib.SMTP):
         self._relay = relay
         self._tls = None if relay.tls == "none" else relay.context
         self._carried = 0
+        self._announced: Outgoing | None = None
+        """whose envelope was sent, and not replied to yet"""
 
     def opened(self) -> Said | None:
         """Sees to it that there is a session; returns what the server said when there is none."""
@@ -135,6 +163,7 @@ class Line(smtplib.SMTP):
         sock.settimeout(relay.command_timeout)
         self.file = None
         self._carried = 0
+        self._announced = None
         return sock
 
     def _introduced(self) -> Said | None:
@@ -158,13 +187,21 @@ class Line(smtplib.SMTP):
             return Said(Phase.HELLO, 0, self._explained(error))
         return None
 
-    def hand_over(self, mail: Outgoing) -> Outcome:
+    def hand_over(self, mail: Outgoing, queue: Ahead) -> Outcome:
         """One message, up to the reply to its final dot or to the first refusal; the session goes on where it can."""
         self._carried += 1
         said = self._unsendable(mail) or self._envelope(mail)
         if said.phase is Phase.DATA and said.code == 354:
-            said = self._message(mail.message)
+            said = self._message(mail.message, queue)
         return Outcome(mail.id, *said)
+
+    def _announce(self, queue: Ahead) -> None:
+        """The next envelope follows the final dot, to be answered after it (RFC 2920); its data waits for both."""
+        if self.has_extn("pipelining") and self._carried < self._relay.messages_per_connection:
+            mail = queue.peek()
+            if mail and not self._unsendable(mail):
+                self._say("".join(_commands(mail).values()))
+                self._announced = mail
 
     def _unsendable(self, mail: Outgoing) -> Said | None:
         """The last look at what goes into commands; addresses were checked long before."""
@@ -176,15 +213,11 @@ class Line(smtplib.SMTP):
 
     def _envelope(self, mail: Outgoing) -> Said:
         """MAIL, RCPT and DATA, in one write where the server allows it: the first refusal, or 354."""
-        utf8 = " SMTPUTF8" if needs_smtputf8(mail.recipient) else ""
-        commands = {
-            Phase.MAIL: f"MAIL FROM:<{mail.sender}>{utf8}\r\n",
-            Phase.RCPT: f"RCPT TO:<{mail.recipient}>\r\n",
-            Phase.DATA: "DATA\r\n",
-        }
+        commands = _commands(mail)
         pipelined = self.has_extn("pipelining")
-        if pipelined:
+        if pipelined and mail is not self._announced:
             self._say("".join(commands.values()))
+        self._announced = None
         refusal = None
         for phase, command in commands.items():
             if not pipelined:
@@ -207,7 +240,7 @@ class Line(smtplib.SMTP):
         if self.sock and reset.code != 250:
             self.close()
 
-    def _message(self, message: bytes) -> Said:
+    def _message(self, message: bytes, queue: Ahead) -> Said:
         """Without the whole final dot the server cannot have taken it; from then on only its reply can tell."""
         sock = self.sock
         if sock is None:
@@ -217,6 +250,7 @@ class Line(smtplib.SMTP):
         except OSError as error:
             self.close()
             return Said(Phase.DATA, 0, f"the connection was lost within the message: {error}")
+        self._announce(queue)
         sock.settimeout(self._relay.final_timeout)
         said = self._heard(Phase.FINAL)
         if self.sock:
@@ -248,13 +282,22 @@ class Line(smtplib.SMTP):
         return str(error)
 
     def leave(self) -> None:
-        """QUIT, if there is a session; trouble with it changes nothing any more."""
+        """QUIT, if there is a session that expects commands; trouble with it changes nothing any more."""
         with suppress(OSError):
-            if self.sock:
+            if self.sock and not self._announced:
                 self.sock.settimeout(min(5, self._relay.command_timeout))
                 self.docmd("QUIT")
         with suppress(OSError):
             self.close()
+
+
+def _commands(mail: Outgoing) -> dict[Phase, str]:
+    utf8 = " SMTPUTF8" if needs_smtputf8(mail.recipient) else ""
+    return {
+        Phase.MAIL: f"MAIL FROM:<{mail.sender}>{utf8}\r\n",
+        Phase.RCPT: f"RCPT TO:<{mail.recipient}>\r\n",
+        Phase.DATA: "DATA\r\n",
+    }
 
 
 def stuffed(message: bytes) -> bytes:

@@ -31,6 +31,8 @@ from digest.services.printing import Printing
 CLAIM = 300
 FRESH = 0.5
 """seconds: how old the last look at a subscriber's standing may be when their message begins (REQ-15: at most 1)"""
+OLDEST = 0.9
+"""seconds: a mail that was pulled ahead of its turn is looked at again after this"""
 AHEAD = 50
 """how many subscribers one such look takes in"""
 
@@ -103,6 +105,8 @@ class Deliver:
         """Under the lock every `sending` row is a leftover, and the journal knows what became of it."""
         deliveries, now = self.catalog.deliveries, self.clock()
         known, left = Journal.replay(self.journal), deliveries.sending()
+        if left and not Journal.whole(self.journal):  # after a power cut any of them may have been begun
+            known = {d.digest.id: Word(None) for d in left} | known
         untouched = [d.digest.id for d in left if d.digest.id not in known]
         deliveries.release(untouched)
         touched = [d for d in left if d.digest.id in known]
@@ -129,11 +133,17 @@ def _settled(delivery: Delivery, word: Word, now: datetime) -> Settled:
 
 @dataclass(frozen=True, slots=True)
 class _Flight:
-    """A message between its begin and its end."""
+    """A message that the transport has pulled, until its end."""
 
     delivery: Delivery
     address: str
     sha256: str
+    looked: float
+
+    @property
+    def fresh(self) -> bool:
+        """Whether its subscriber was looked at so lately that it may begin now."""
+        return elapsed() - self.looked < OLDEST
 
 
 @dataclass
@@ -167,19 +177,46 @@ class _Run:
             self.service.catalog.deliveries.release(d.digest.id for d in self.claimed)
 
     def connection(self) -> None:
-        """Everything one connection sends. The transport pulls a mail when it can send it; `begin` is written then."""
+        """Sessions until all is done; another one where a mail had to be taken back after its envelope."""
+        while self.session() and not self.over():
+            pass
+
+    def session(self) -> bool:
+        """What one session sends; True when it ended because the next mail must not be sent.
+
+        The transport may pull one mail while another is in flight; then its `begin` follows the `end` of that one, so
+        that at most one message of a connection is ever in doubt.
+        """
         flying: dict[int, _Flight] = {}
-        for outcome in self.service.transport.deliver(self.mails(flying)):
-            self.journal.end(outcome)
-            flight = flying.pop(outcome.id)
-            delivery = flight.delivery
-            found = verdict(outcome, delivery.attempts, self.service.clock(), delivery.digest.deadline)
-            with self.lock:
-                self.note(flight, outcome, found)
+        with closing(self.service.transport.deliver(self.mails(flying))) as outcomes:
+            for outcome in outcomes:
+                self.journal.end(outcome)
+                flight = flying.pop(outcome.id)
+                ahead = next(iter(flying.values()), None)
+                delivery = flight.delivery
+                found = verdict(outcome, delivery.attempts, self.service.clock(), delivery.digest.deadline)
+                with self.lock:
+                    self.note(flight, outcome, found)
+                    if ahead and not self.still(ahead):
+                        return True
+                if ahead:
+                    self.journal.begin(ahead.delivery.digest.id, ahead.sha256)
+        return False
+
+    def still(self, ahead: _Flight) -> bool:
+        """Whether a mail that was pulled some time ago may go out; if not, its row is given back or ended."""
+        if not ahead.fresh:
+            wanted = self.standing([ahead.delivery.digest.subscriber])
+            if not wanted and not self.over():
+                self.unwanted(ahead.delivery)
+                return False
+        if self.over():
+            self.claimed.appendleft(ahead.delivery)
+        return not self.over()
 
     def mails(self, flying: dict[int, _Flight]) -> Iterator[Outgoing]:
         while (taken := self.take()) is not None:
-            delivery, reader = taken
+            delivery, reader, looked = taken
             outgoing = self.built(delivery, reader)
             if outgoing is None:
                 continue
@@ -187,8 +224,9 @@ class _Run:
             if delivery.resent and delivery.sha256 not in (None, sha256):
                 self.settle(delivery, State.UNCERTAIN, HELD)
                 continue
-            flying[outgoing.id] = _Flight(delivery, reader.address, sha256)
-            self.journal.begin(outgoing.id, sha256)
+            if not flying:
+                self.journal.begin(outgoing.id, sha256)
+            flying[outgoing.id] = _Flight(delivery, reader.address, sha256, looked)
             yield outgoing
 
     def built(self, delivery: Delivery, reader: Subscriber) -> Outgoing | None:
@@ -201,8 +239,8 @@ class _Run:
             self.settle(delivery, State.FAILED, f"cannot be rendered: {error or type(error).__name__}")
             return None
 
-    def take(self) -> tuple[Delivery, Subscriber] | None:
-        """The next claimed delivery whose subscriber still wants it; None when all is done or the run stops."""
+    def take(self) -> tuple[Delivery, Subscriber, float] | None:
+        """The next claimed delivery whose subscriber still wants it, as seen when; None when all is done or stopped."""
         with self.lock:
             while not self.over():
                 if not self.claimed and not self.claim():
@@ -212,10 +250,13 @@ class _Run:
                     return None
                 delivery = self.claimed.popleft()
                 if reader := self.readers.get(delivery.digest.subscriber):
-                    return delivery, reader
-                self.settled.append(Settled(delivery.digest.id, State.SUPPRESSED, "no longer wanted"))
-                self.told(delivery.digest.id, State.SUPPRESSED)
+                    return delivery, reader, self.looked
+                self.unwanted(delivery)
         return None
+
+    def unwanted(self, delivery: Delivery) -> None:
+        self.settled.append(Settled(delivery.digest.id, State.SUPPRESSED, "no longer wanted"))
+        self.told(delivery.digest.id, State.SUPPRESSED)
 
     def claim(self) -> bool:
         self.fold()
@@ -229,15 +270,18 @@ class _Run:
         now, next_one = elapsed(), self.claimed[0].digest.subscriber
         if now - self.looked < FRESH and next_one in self.readers:
             return
+        self.readers = self.standing([d.digest.subscriber for d, _ in zip(self.claimed, range(AHEAD), strict=False)])
+        self.looked = now
+
+    def standing(self, subscribers: Sequence[int]) -> dict[int, Subscriber]:
+        """Those who may be mailed now; and whether anybody may."""
         if why := self.service.catalog.deliveries.paused():
             self.report.paused = self.report.stopped = why
-        ahead = [d.digest.subscriber for d, _ in zip(self.claimed, range(AHEAD), strict=False)]
-        found = self.service.catalog.subscribers.deliverable(ahead)
+        found = self.service.catalog.subscribers.deliverable(subscribers)
         fingerprint = self.service.links.fingerprint
         marks = {number: fingerprint(canonical(reader.address)) for number, reader in found.items()}
         barred = self.service.catalog.consents.barred(set(marks.values()))
-        self.readers = {number: reader for number, reader in found.items() if marks[number] not in barred}
-        self.looked = now
+        return {number: reader for number, reader in found.items() if marks[number] not in barred}
 
     def over(self) -> bool:
         if self.service.stopping and not self.report.stopped:
@@ -256,8 +300,6 @@ class _Run:
             self.pause(found.text)
         elif self.dropped and (outcome.phase in (Phase.CONNECT, Phase.HELLO) or self.dropped >= DROPS):
             self.report.stopped = found.text
-        if len(self.settled) >= CLAIM:
-            self.fold()
 
     def settle(self, delivery: Delivery, state: State, reason: str) -> None:
         """A row's end without a transport's word; failures in a row stop the run as the server's would."""

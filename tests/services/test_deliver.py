@@ -379,3 +379,71 @@ def test_each_mail_ends_in_one_click(app, line, owed):
     token = mail["List-Unsubscribe"].strip("<>").rpartition("/")[2]
     app.subscriptions.leave(token)
     assert app.catalog.subscribers.get(1).standing is Standing.LEFT
+
+
+# ---------------------------------------------------------------- a transport that pulls one mail ahead
+
+
+class Ahead(Line):
+    """Has pulled the next mail when it tells of one; remembers what the journal said when data went out."""
+
+    def __init__(self, journal):
+        super().__init__()
+        self.journal, self.begun = journal, []
+
+    def deliver(self, mails):
+        mails = iter(mails)
+        mail = next(mails, None)
+        while mail:
+            self.begun.append([id for id, word in Journal.replay(self.journal).items() if word.outcome is None])
+            self.mails.append(mail)
+            following = next(mails, None)
+            self.before(mail)
+            yield Outcome(mail.id, *(self.says.pop(0) if self.says else OK))
+            mail = following
+
+
+@pytest.fixture
+def ahead(app):
+    app.transport = Ahead(app.deliver.journal)
+    app.__dict__.pop("deliver")
+    return app.transport
+
+
+def test_only_the_message_whose_data_goes_out_is_begun(app, ahead, owed):
+    owed(4)
+    assert app.deliver.deliver().ended == Counter({State.SENT: 4})
+    assert ahead.begun == [[1], [2], [3], [4]]
+
+
+def test_a_mail_pulled_ahead_is_not_sent_after_a_stop_and_stays_pending(app, ahead, owed):
+    owed(4)
+    ahead.before = lambda mail: app.deliver.stop()
+    report = app.deliver.deliver()
+    assert (report.ended, report.open) == (Counter({State.SENT: 1}), 3)
+    assert len(ahead.mails) == 1
+
+
+def test_who_leaves_after_their_mail_was_pulled_ahead_does_not_get_it_when_that_was_long_ago(
+    app, ahead, owed, monkeypatch
+):
+    owed(4)
+    monkeypatch.setattr("digest.services.deliver.OLDEST", 0)
+
+    def leave(mail):
+        if mail.id == 1:
+            app.subscriptions.leave(app.links.sign(Purpose.UNSUBSCRIBE, app.catalog.subscribers.get(2).public_id))
+
+    ahead.before = leave
+    assert app.deliver.deliver().ended == Counter({State.SENT: 3, State.SUPPRESSED: 1})
+    assert [mail.id for mail in ahead.mails] == [1, 3, 4]
+
+
+def test_after_a_power_cut_all_that_was_claimed_is_in_doubt(app, line, owed, monkeypatch):
+    owed(3)
+    app.catalog.deliveries.claim(2, "local", NOW)
+    Journal(app.deliver.journal).close()
+    monkeypatch.setattr("digest.delivery.journal.boot", lambda: "the next one")
+    report = app.deliver.deliver()
+    assert report.recovered == Counter({"told by the journal": 2, "sent again": 2, "untouched": 0})
+    assert states(app) == {State.SENT: 3}
