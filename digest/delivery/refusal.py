@@ -25,7 +25,7 @@ _SAYS_NOTHING = re.compile(r"(?:5\.(?:0\.\d+|1\.0|1\.9|2\.1|4\.\d+|5\.0))?")
 """statuses that leave the word to the text: undefined ones, a disabled mailbox, and routing (a host may be missing)"""
 
 _STATUS = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.]*\d)")
-_CODE = re.compile(r"(?<![\d.:#/-])([45][0-5]\d)(?=[ -](?!\d+\.\d)|$)", re.MULTILINE)
+_CODE = re.compile(r"(?<![\d.:#/-])([45][0-5]\d)(?=[ :-](?!\d+\.\d)|$)", re.MULTILINE)
 
 _WHO = r"(?:user|recipient|addressee|mail ?box|account|alias|address)"
 UNKNOWN_USER = either(
@@ -37,7 +37,7 @@ UNKNOWN_USER = either(
     rf"\b{_WHO}.{{0,80}} (?:couldn't be|could not be|was not|wasn't) found\b",
     r"\bno (?:mailbox|user|account)(?: here)? by that name\b",
     r"\bdoes(?: not|n't) have an? \S{1,120} account\b",
-    r"\bnot a (?:\w{1,20} ){0,2}user\b",
+    rf"\bnot an? (?:\w{{1,20}} ){{0,2}}{_WHO}\b",
     r"\bnot our (?:user|customer)\b",
     r"\bno longer on server\b",
     r"\brecipient ?not ?found\b",

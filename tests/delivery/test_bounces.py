@@ -45,6 +45,8 @@ def blamed(report: Report) -> list[tuple[str, str, str]]:
         ("away", "auto_reply", []),
         ("quota-robot", "auto_reply", []),
         ("letter", "not_bounce", []),
+        ("reply-to-a-bounce", "not_bounce", []),
+        ("gmail-delay", "delay", [("reader@example.net", "", "soft")]),
     ],
 )
 def test_a_mail_is_what_it_says_and_about_whom(name: str, kind: str, recipients: list[tuple[str, str, str]]):

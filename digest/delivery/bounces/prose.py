@@ -20,10 +20,11 @@ _DAEMON = either(
     r"mailer-daemon|post_?master|mail ?deliver|mail ?daemon|mdaemon|system administrator|<>|^$",
 )
 _DELAYED = either(
-    r"\bdelayed\b|warning: (?:message|could not send)|has not yet been delivered|warning message only",
-    r"still (?:being )?(?:trying|queued|in the queue)",
+    r"\bdelayed\b|\(delay\)|\bwill retry for\b|warning: (?:message|could not send)|warning message only",
+    r"has not yet been delivered|still (?:being )?(?:trying|queued|in the queue)",
     r"will (?:be retried|keep (?:on )?trying|continue (?:to try|for|trying))|delivery attempts will continue",
 )
+_ANSWER = either(r"^(?:re|aw|sv): ")
 _GAVE_UP = either(r"giv(?:e|en|ing) up|permanent|could not be delivered|returned to sender|failed")
 _AWAY = either(
     r"^(?:(?:re|aw|fwd?): ?){0,3}(?:auto(?:mat(?:ic|ed|ische))?[- ]?(?:reply|response|antwort|respuesta|svar))",
@@ -68,10 +69,10 @@ def is_delay(mail: Mail) -> bool:
 def is_failure(mail: Mail) -> bool:
     """A mail system says so, in a subject or in its first words."""
     subject, words = mail.header("Subject"), mail.notice[:3000]
-    sender = mail.header("From")
+    machine = bool(_DAEMON.search(mail.header("From"))) or mail.header("Return-Path") == "<>"
     if _FAILURE.search(subject):
-        return bool(_DAEMON.search(sender) or mail.header("Return-Path") in ("<>", "") or _FAILURE.search(words))
-    return bool(_DAEMON.search(sender) and (_FAILURE.search(words) or UNKNOWN_USER.search(words)))
+        return machine or (bool(_FAILURE.search(words)) and not _ANSWER.search(subject))
+    return machine and bool(_FAILURE.search(words) or UNKNOWN_USER.search(words))
 
 
 def failed_in_header(mail: Mail) -> list[str]:
