@@ -82,7 +82,8 @@ def post(app: App) -> None:
 def deliver(app: App) -> None:
     report = app.deliver.deliver()
     if report.ended or report.stopped:
-        log.info("delivered: %s; %d open; stopped: %s", dict(report.ended), report.open, report.stopped or "no")
+        told = ", ".join(f"{number} {state}" for state, number in report.ended.items())
+        log.info("delivered: %s; %d open; stopped: %s", told or "nothing", report.open, report.stopped or "no")
     if report.overdue:
         log.error("%d subscribers have no digest for a turn long due; see the error of composing", report.overdue)
 

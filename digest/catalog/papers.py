@@ -1,8 +1,10 @@
 """Papers: what is new, decided by identity and never by date; and the signals observed of them."""
 
+import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -13,8 +15,11 @@ from digest.catalog import tables as t
 from digest.catalog.store import Store
 from digest.model import Batch, Card, Listing, Memory, Signal
 
-SCHEMES = ("arxiv", "doi", "url")
-"""strongest first: a paper is never matched by a weaker identifier when a stronger one disagrees"""
+SCHEMES = ("arxiv", "doi", "url", "title")
+"""strongest first; `title` is made here, of a long title and the first author's family name"""
+
+PERSISTENT = ("arxiv", "doi")
+"""a paper is never matched by a weaker identifier when one of these disagrees; addresses change, these do not"""
 
 LATE = timedelta(days=31)
 """what a known source announces late (it was down, we were) is news up to this age"""
@@ -144,7 +149,8 @@ class _Merge:
         self.new_ids: list[dict[str, Any]] = []
         self.new_listings: dict[str, dict[str, Any]] = {}
 
-    def merge(self, listings: Sequence[Listing]) -> Taken:
+    def merge(self, announced: Sequence[Listing]) -> Taken:
+        listings = [replace(listing, ids={**_title(listing), **listing.ids}) for listing in announced]
         self._load(listings)
         self.next_id = (self.db.scalar(select(func.max(t.papers.c.id))) or 0) + 1
         kinds = Counter(self._one(listing) for listing in listings)
@@ -188,13 +194,12 @@ class _Merge:
         return "known" if seen_here else "merged" if known else "new"
 
     def _match(self, listing: Listing) -> _Known | None:
-        for rank, scheme in enumerate(SCHEMES):
+        for scheme in SCHEMES:
             number = self.by_id.get((scheme, listing.ids.get(scheme, "")))
             if number is None:
                 continue
             paper = self.papers[number]
-            stronger = SCHEMES[:rank]
-            if all(listing.ids.get(s, v) == v for s, v in paper.ids.items() if s in stronger):
+            if all(listing.ids.get(name, value) == value for name, value in paper.ids.items() if name in PERSISTENT):
                 return paper
         return None
 
@@ -220,7 +225,7 @@ class _Merge:
     def _name(self, paper: _Known, listing: Listing) -> None:
         for scheme in SCHEMES:
             value = listing.ids.get(scheme)
-            if value and (scheme, value) not in self.by_id and scheme not in paper.ids:
+            if value and (scheme, value) not in self.by_id and not (scheme in PERSISTENT and scheme in paper.ids):
                 paper.ids[scheme] = value
                 self.by_id[scheme, value] = paper.id
                 self.new_ids.append({"scheme": scheme, "value": value, "paper_id": paper.id})
@@ -252,6 +257,15 @@ class _Merge:
         ):
             if rows:
                 self.db.execute(insert(table), rows)
+
+
+def _title(listing: Listing) -> dict[str, str]:
+    """An identifier for what has no better one; none for short titles, which many papers share, and without authors."""
+    words = re.findall(r"\w+", unicodedata.normalize("NFKC", listing.title).casefold())
+    if len(words) < 4 or not listing.authors:
+        return {}
+    family, comma, _ = listing.authors[0].casefold().partition(",")
+    return {"title": f"{' '.join(words)[:900]}|{family if comma else family.split()[-1]}"}
 
 
 def _complete(paper: _Known, listing: Listing) -> None:

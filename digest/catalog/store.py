@@ -4,11 +4,11 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Insert, Table, create_engine, event, inspect, make_url, text
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import StaticPool
@@ -137,7 +137,7 @@ class Store:
 
     def insert(self, table: Table) -> Any:
         """INSERT with `on_conflict_…` in the database's own dialect."""
-        return sqlite.insert(table) if self.sqlite else postgresql.insert(table)
+        return import_module(f"sqlalchemy.dialects.{self.engine.dialect.name}").insert(table)
 
     def ignoring(self, table: Table) -> Insert:
         """INSERT that leaves rows alone that are there already."""
@@ -175,6 +175,7 @@ class Store:
 _ADVICE = {
     "locked": "another program holds it; wait for it or stop it",
     "full": "free some disk space; nothing was half-written",
+    "disk I/O": "free some disk space, or look after the disk; nothing was half-written",
     "readonly": "make the file and its folder writable for this user",
     "read-only": "make the file and its folder writable for this user",
     "unable to open": "check that the folder exists and is writable for this user",

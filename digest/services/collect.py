@@ -1,7 +1,7 @@
 """Ask the sources, side by side; put what they say into the catalog, one after the other."""
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -38,11 +38,11 @@ class Collect:
     clock: Clock
 
     def collect(self, names: Sequence[str] = ()) -> Iterator[Collected]:
-        """Each source's outcome as it comes; one failure does not silence the rest. Raises NotFound."""
+        """Each source's outcome; one failure does not silence the rest. Raises NotFound."""
         wanted = self._named(names)
         with ThreadPoolExecutor(AT_ONCE) as pool:
             asked = [pool.submit(self._ask, s, self.catalog.papers.memory(s.name) or Memory()) for s in wanted]
-            for answer in as_completed(asked):
+            for answer in asked:  # in their order, so that what is merged into what does not depend on the network
                 yield self._stored(answer.result())
 
     def _named(self, names: Sequence[str]) -> list[Source]:

@@ -40,6 +40,28 @@ def test_a_weaker_identifier_does_not_merge_what_a_stronger_one_keeps_apart(cata
     assert take(catalog, listing(arxiv="2601.00002", url="https://example.org/shared")).new == 1
 
 
+def test_a_feed_that_changes_guid_and_address_at_every_capture_is_known_by_title_and_author(catalog):
+    for n in (1, 2):
+        paper = listing(
+            url=f"https://example.org/{n}", title="A Very Particular Title: Of Things", authors=("Wei Zhang",)
+        )
+        assert take(catalog, paper).new == (n == 1)
+
+
+def test_preprint_and_journal_version_are_joined_by_a_long_title_and_the_first_author(catalog):
+    title = "A very particular title of things"
+    take(catalog, listing(arxiv="2601.00001", title=title, authors=("Wei Zhang", "Ada Lovelace")))
+    assert take(catalog, listing(doi="10.1/x", title=title, authors=("Zhang, Wei",)), source="journal").merged == 1
+    assert take(catalog, listing(arxiv="2601.00002", title=title, authors=("Wei Zhang",))).new == 1, "arXiv says no"
+    assert take(catalog, listing(title=title, authors=("Ada Lovelace",)), source="other").new == 1
+
+
+@pytest.mark.parametrize("fields", [{"title": "Editorial"}, {"title": "A very particular title", "authors": ()}])
+def test_short_titles_and_titles_without_authors_merge_nothing(catalog, fields):
+    for n in (1, 2):
+        assert take(catalog, listing(url=f"https://example.org/{n}", **fields)).new == 1
+
+
 def test_a_journal_version_that_names_the_arxiv_id_joins_the_preprint_and_brings_its_doi(catalog):
     take(catalog, listing(arxiv="2601.00001"))
     take(catalog, listing(arxiv="2601.00001", doi="10.1/x", key="j1"), source="journal")
@@ -120,6 +142,6 @@ def test_memory_is_saved_with_the_listings_and_kept_when_the_source_fails(catalo
 
 def test_a_batch_that_cannot_be_stored_leaves_nothing_behind(catalog):
     with pytest.raises(CatalogError):
-        take(catalog, listing(), listing(title=None))
+        take(catalog, listing(), listing(key=None))
     assert catalog.papers.count() == 0
     assert catalog.papers.sources() == []

@@ -285,9 +285,9 @@ def test_composing_a_chunk_asks_for_its_stationery_once_and_for_old_editions_onc
         add(app, f"reader{n}@example.org")
     app.publish.compose()
     assert asked == ["digest"]
-    for _ in range(2):
+    for subject in ("robots", "proteins"):
         clock.forward(days=1)
-        papers("robots")
+        papers(subject)
         app.publish.open()
         app.publish.compose()
     assert asked == ["digest", 1, "digest", 2, "digest"]
