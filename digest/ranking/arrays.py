@@ -16,8 +16,8 @@ from digest.ranking.text import WORD, Rows, Texts, folded
 T = TypeVar("T", bound=Hashable)
 REFS = 1 << 16  # ordinals and what reasons point at are frozen in two bytes
 DAY = 86_400.0
-IN_CATEGORY = 0.1  # further evidence for a topic: the paper is filed where the topic says,
-HAS_KEYWORD = 0.3  # or holds one of its keywords
+IN_CATEGORY = 0.15  # further evidence for a topic: the paper is filed where the topic says,
+HAS_KEYWORD = 0.45  # or holds one of its keywords
 
 
 def person(name: str) -> str:

@@ -1,8 +1,9 @@
 """The words of papers as sparse vectors, and how well a query fits each paper.
 
 A query fits by its words and two-word phrases (counts saturate, the title counts more, rare words count more) and by
-latent semantics: the directions along which the words of these very papers vary together. Both are fused and scaled so
-that numbers compare across queries: 0 is unrelated, 1 is spot on. The constants were set on topics curated by people.
+latent semantics: the directions along which the words of these very papers vary together, where a query stands near its
+words and the papers that fit them best. Both are fused and scaled so that numbers compare across queries: 0 is
+unrelated, 1 is spot on. The constants were set on topics curated by people and on keywords given by authors.
 """
 
 import re
@@ -34,10 +35,16 @@ STOP = (
 TITLE = 3.0  # a word in the title counts as often as so many in the abstract
 SATURATION, LENGTH = 1.2, 0.3  # of repeated words, and how much long abstracts are held against them (BM25's k1 and b)
 BACKGROUND = 100  # papers without any of these words that we pretend to know, so that rarity means something early on
-DIRECTIONS, ROUNDS = 96, 3
+DIRECTIONS, ROUNDS = 128, 3
+TELLING = 32  # of fewer directions each paper is near half of the others, so that it says little
 USUAL, SPREAD, PRIOR = 0.1, 0.3, 20  # mean and deviation of a query's fit, believed like that many papers
 OUTLIER = 8.0  # deviations above the mean that say no more than so many
-LOW, HIGH = 0.45, 1.05  # evidence for the best of the unrelated papers, and for one that is spot on
+FIT, NAMED = 0.06, 0.2  # evidence for each deviation above the mean, and for the query's name as it stands
+MEANT, FOUND = 0.3, 0.9  # evidence for standing where the query's words stand, and where the best papers do
+USUAL_WORD = 0.001  # the share of a word in all papers below which it is no more unusual
+BEST, CLEAR = 10, 0.5  # so many papers fit best; if they have less evidence than this each, they count by less
+LOW, HIGH = 0.45, 1.05  # evidence of words for the best of the unrelated papers, and for one that is spot on,
+LOWER, HIGHER = 0.25, 0.55  # and what the latent directions add to that
 ABSTRACT_ONLY = 0.6  # a phrase that the title does not hold
 COMMON = 20  # words of more papers, and of more than one in so many, do not make two papers alike
 SLIGHT = 0.2  # likeness that means nothing
@@ -94,6 +101,8 @@ class Query:
     weights: Mapping[int, float]
     norm: float
     """length of the whole, with the words that no paper has; 0 when it asks for nothing"""
+    name: str = ""
+    """its first piece, worth more where it stands word for word"""
 
 
 class Texts:
@@ -112,8 +121,10 @@ class Texts:
         unit.data *= self._rarity[unit.indices]
         unit.data /= np.repeat(np.sqrt(unit.power(2).sum(axis=1)) + np.float32(1e-9), np.diff(unit.indptr))
         self._by_column, self._unit, self._unit_by_column = counts.T.tocsr(), unit, unit.T.tocsr()
+        self._usual = unit.mean(axis=0).astype(np.float32) if self._size else np.zeros(unit.shape[1], dtype=np.float32)
         self._axes = self._latent()
         self._places = _unit_rows(unit @ self._axes).T.copy()
+        self._telling = min(len(self._places) / TELLING, 1)
 
     def _read(self, documents: Sequence[tuple[str, str]]) -> Any:
         """papers × (stems, then phrases of two stems that two papers share): how often, the title counting more"""
@@ -157,9 +168,10 @@ class Texts:
         return np.ascontiguousarray(reached @ directions[:, kept] / np.sqrt(energy[kept]), dtype=np.float32)
 
     def query(self, parts: Iterable[tuple[str, float]]) -> Query:
-        """Pieces of text and how much each matters."""
+        """Pieces of text and how much each matters; the first is its name."""
         weights: dict[int, float] = {}
         missing: dict[str, float] = {}
+        parts = list(parts)
         for text, weight in parts:
             roots = [root for root in map(stem, folded(text)) if root]
             columns = [self._columns.stems.get(root, -1) for root in roots]
@@ -170,26 +182,68 @@ class Texts:
             for root, column in zip(roots, columns, strict=True):
                 if column < 0:
                     missing[root] = missing.get(root, 0.0) + weight * self._unknown
-        return Query(weights, float(np.sqrt(sum(x * x for x in (*weights.values(), *missing.values())))))
+        norm = float(np.sqrt(sum(x * x for x in (*weights.values(), *missing.values()))))
+        return Query(weights, norm, parts[0][0] if parts else "")
 
     def fit(self, queries: Sequence[Query], bonus: Rows | float = 0.0) -> Rows:
         """How well each paper fits each query, 0 to 1; *bonus* is further evidence, if they share any words."""
+        evidence, shared = self.evidence(queries)
+        low, high = LOW + self._telling * LOWER, HIGH + self._telling * HIGHER
+        fit: Rows = np.tanh(np.maximum(evidence + np.where(shared, bonus, 0) - low, 0) / (high - low))
+        return fit.astype(np.float32)
+
+    def evidence(self, queries: Sequence[Query]) -> tuple[Rows, NDArray[np.bool_]]:
+        """How much speaks for each paper, without end or beginning, and whether it shares any words with the query."""
+        words, places, shared = self.heard(queries)
+        return words + self.nearness(MEANT * places + FOUND * self.found(words)), shared
+
+    def heard(self, queries: Sequence[Query]) -> tuple[Rows, Rows, NDArray[np.bool_]]:
+        """queries × papers: evidence of the words; queries × directions: where they stand; which papers have any."""
         if not queries or not self._size:
-            return np.zeros((len(queries), self._size), dtype=np.float32)
-        asked = self._matrix(queries)
+            empty = np.zeros((len(queries), self._size), dtype=np.float32)
+            return empty, np.zeros((len(queries), len(self._places)), dtype=np.float32), empty > 0
+        asked, n = self._matrix(queries), self._size
         lexical = (asked @ self._by_column).toarray()
-        n = self._size
         mean = (lexical.mean(axis=1) * n + USUAL * PRIOR) / (n + PRIOR)
         deviation = np.sqrt((lexical.var(axis=1) * n + SPREAD**2 * PRIOR) / (n + PRIOR))
-        evidence = 0.05 * np.minimum((lexical - mean[:, np.newaxis]) / deviation[:, np.newaxis], OUTLIER)
-        evidence += (asked @ self._unit_by_column).toarray()
-        places = asked @ self._axes
+        words = FIT * np.minimum((lexical - mean[:, np.newaxis]) / deviation[:, np.newaxis], OUTLIER)
+        words += (asked @ self._unit_by_column).toarray()
+        words += NAMED * np.stack([self.holding(query.name) for query in queries])
         share = np.sqrt(asked.power(2).sum(axis=1))  # of the query that these papers have words for
+        return words.astype(np.float32), _unit_rows(asked @ self._axes) * share[:, np.newaxis], lexical > 0
+
+    def found(self, words: Rows) -> Rows:
+        """Where the papers stand that have the most evidence: pseudo-relevance feedback (Rocchio)."""
+        few = min(BEST, self._size)
+        best = np.argpartition(words, self._size - few, axis=1)[:, self._size - few :]
+        weights = np.maximum(np.take_along_axis(words, best, axis=1), 0)
+        weights /= np.maximum(weights.sum(axis=1, keepdims=True), few * CLEAR)
+        # paper by paper, since a product may round differently for each size of the batch
+        found: Rows = np.einsum("qb,dqb->qd", weights, self._places[:, best], optimize=False)
+        return found
+
+    def nearness(self, places: Rows) -> Rows:
+        """places × papers: how near each paper is, weighted by how far out the place is."""
         # as sparse, since a dense product may round differently for each size of the batch
-        evidence += 0.5 * (sp.csr_array(_unit_rows(places) * share[:, np.newaxis]) @ self._places)
-        return np.where(lexical > 0, np.tanh(np.maximum(evidence + bonus - LOW, 0) / (HIGH - LOW)), 0).astype(
-            np.float32
-        )
+        near: Rows = sp.csr_array(places) @ self._places
+        return near * np.float32(self._telling)
+
+    def standing(self, liked: Any) -> Rows:
+        """readers × directions: the mean of where the papers stand that each likes (readers × papers, sparse)."""
+        standing: Rows = liked @ self._places.T
+        return standing
+
+    def wording(self, liked: Any) -> Rows:
+        """readers × papers: likeness with the words of the papers that each likes, above all with the unusual ones."""
+        common = (liked @ self._unit).tocsr()
+        common.data *= np.sqrt(common.data / (self._usual[common.indices] + USUAL_WORD))
+        lengths = np.sqrt(common.power(2).sum(axis=1))
+        common.data /= np.repeat(np.maximum(lengths, 1e-9), np.diff(common.indptr))
+        wording: Rows = (common @ self._unit_by_column).toarray()
+        return wording
+
+    def __len__(self) -> int:
+        return self._size
 
     def _matrix(self, queries: Sequence[Query]) -> Any:
         """queries × columns, each row scaled to its query's length"""

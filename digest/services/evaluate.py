@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from digest.errors import InputError, NotFound
 from digest.model import Signal
-from digest.ranking import baselines
+from digest.ranking import baselines, profile
 from digest.ranking.baselines import Method, Question
 from digest.ranking.metrics import MEASURES, interval, measured, precision, spearman
 from digest.ranking.text import Rows, Texts
@@ -26,7 +26,8 @@ OURS = "digest"
 def ours(papers: baselines.Texts, questions: Sequence[Question]) -> Rows:
     """As an edition ranks its candidates for a topic."""
     known = Texts(papers)
-    return known.fit([known.query([(question.tag, 2), (question.description, 1)]) for question in questions])
+    queries = [known.query([(question.tag, 2), (question.description, 1)]) for question in questions]
+    return profile.evidence(known, queries, [question.votes for question in questions])
 
 
 METHODS: Mapping[str, Method] = {
