@@ -374,7 +374,58 @@ def resume() -> None:
     say("going on" if session.app.catalog.deliveries.resume() else "nothing was paused")
 
 
+@cli.command()
+def retry(
+    failed: Annotated[
+        bool, typer.Option("--failed", help="what failed or expired; needed, so that it is meant")
+    ] = False,
+    edition: Annotated[str | None, typer.Option(metavar="DATE", help="only of this edition")] = None,
+) -> None:
+    """Make failed and expired digests pending again, for one more day."""
+    if not failed:
+        raise typer.BadParameter("say what to try again: --failed")
+    app, now = session.app, session.app.clock()
+    number = _edition_id(app, day(edition)) if edition else None
+    again = app.catalog.deliveries.retry(now, now + timedelta(days=1), number)
+    say(f"{again} to be tried again; run `digest deliver`" if again else "nothing has failed")
+
+
+@cli.command()
+def resolve(
+    number: Annotated[int, typer.Argument(metavar="ID")],
+    sent: Annotated[bool, typer.Option("--sent", help="it arrived")] = False,
+    resend: Annotated[bool, typer.Option("--resend", help="send the same message once more")] = False,
+    drop: Annotated[bool, typer.Option("--drop", help="leave it")] = False,
+) -> None:
+    """Say what became of an uncertain delivery."""
+    from digest.model import State
+
+    if sent + resend + drop != 1:
+        raise typer.BadParameter("choose one of --sent, --resend, --drop")
+    app, now = session.app, session.app.clock()
+    state = State.SENT if sent else State.PENDING if resend else State.FAILED
+    if not app.catalog.deliveries.resolve(number, state, now, now + timedelta(days=1)):
+        raise NotFound(
+            f"delivery {number} is not uncertain; `digest deliveries list --state uncertain` shows which are"
+        )
+    say(f"delivery {number} is {state} now")
+
+
 # ---------------------------------------------------------------- looking
+
+
+@cli.command()
+def editions(json: Json = False) -> None:
+    """The editions, newest first, and what became of their digests."""
+    app = session.app
+    counts = app.catalog.deliveries.by_edition()
+    if json:
+        say_json([{"date": when, **counts.get(when, {})} for when in app.catalog.editions.dates()])
+        return
+    made = table("edition", "digests")
+    for when in app.catalog.editions.dates():
+        made.add_row(str(when), ", ".join(f"{number} {state}" for state, number in counts.get(when, {}).items()))
+    console().print(made)
 
 
 @cli.command()

@@ -380,3 +380,24 @@ def test_names_with_brackets_are_printed_as_they_are(digest, tmp_path):
     for words in (("status",), ("sources", "list")):
         _, out, _ = digest(*words)
         assert "[/b] :robot: [red]" in out
+
+
+def test_what_failed_is_tried_again_and_what_is_uncertain_is_resolved_by_a_person(ready, tmp_path):
+    from digest import app, clock
+    from digest.catalog.deliveries import Settled
+    from digest.model import State
+
+    for name in ("ada", "bob"):
+        ready("subscribers", "add", f"{name}@lab.example", "--confirmed", "asked")
+    ready("publish")
+    catalog = app.load(Path("config.yaml"), clock.fixed(NOW)).catalog
+    catalog.deliveries.claim(2, "a", NOW)
+    catalog.deliveries.fold([Settled(1, State.FAILED, "550"), Settled(2, State.UNCERTAIN)], NOW)
+    assert json.loads(ready("editions", "--json")[1]) == [{"date": "2026-01-16", "failed": 1, "uncertain": 1}]
+    assert ready("retry")[0] == 2
+    assert "1 to be tried again" in ready("retry", "--failed")[1]
+    assert ready("resolve", "2")[0] == 2
+    assert "2 is sent" in ready("resolve", "2", "--sent")[1]
+    code, _, err = ready("resolve", "2", "--drop")
+    assert (code, "not uncertain" in err) == (2, True)
+    assert "1 sent" in ready("deliver")[1]

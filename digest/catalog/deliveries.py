@@ -198,6 +198,18 @@ class Deliveries:
             moment: datetime | None = db.scalar(wanted.where(d.c.id < before) if before else wanted)
         return moment.date() if moment else None
 
+    def by_edition(self) -> dict[date, dict[State, int]]:
+        """Rows by edition's date and state."""
+        d, e = t.digests, t.editions
+        wanted = (
+            select(e.c.date, d.c.state, func.count()).join(e, e.c.id == d.c.edition_id).group_by(e.c.date, d.c.state)
+        )
+        found: dict[date, dict[State, int]] = {}
+        with self._store.read() as db:
+            for day, state, number in db.execute(wanted):
+                found.setdefault(day, {})[State(state)] = number
+        return found
+
     def get(self, number: int) -> Delivery | None:
         return next(iter(self._where(t.digests.c.id == number)), None)
 
