@@ -12,6 +12,7 @@ from ipaddress import ip_address
 from typing import Literal, NamedTuple, get_args
 
 from digest.delivery.address import needs_smtputf8
+from digest.delivery.pace import Pace
 from digest.errors import TransportError
 from digest.model import Outcome, Outgoing, Phase
 
@@ -35,6 +36,8 @@ class Smtp:
     helo: str = ""
     source: str = ""
     """the local IP address to send from"""
+    rate: float = 0
+    """messages a second, over all connections; 0: as many as the server takes"""
     messages_per_connection: int = 100
     connect_timeout: float = 30
     command_timeout: float = 300
@@ -50,6 +53,8 @@ class Smtp:
             return "host and port must name a server"
         if min(self.connect_timeout, self.command_timeout, self.final_timeout, self.messages_per_connection) <= 0:
             return "timeouts and messages_per_connection must be more than 0"
+        if self.rate < 0:
+            return f"rate is {self.rate}; it must be a number of messages a second, or 0 for no limit"
         if self.tls not in get_args(Tls):
             return f"tls is {self.tls!r}; it must be starttls, implicit or none"
         if self.tls == "none" and self.username:
@@ -59,6 +64,10 @@ class Smtp:
         if not f"{self.username}{self.password}{self.helo}".isascii():
             return "username, password and helo must be ASCII"
         return ""
+
+    @cached_property
+    def pace(self) -> Pace:
+        return Pace(self.rate)
 
     @cached_property
     def context(self) -> ssl.SSLContext:
@@ -74,7 +83,7 @@ class Smtp:
         Where the server allows pipelining, the next mail is pulled, and its envelope sent, while the server thinks
         about the message before. After trouble it connects anew; whoever stops iterating leaves the server alone.
         """
-        queue = Ahead(mails)
+        queue = Ahead(mails, self.pace)
         line = Line(self)
         try:
             while True:
@@ -98,16 +107,20 @@ class Said(NamedTuple):
 
 
 class Ahead:
-    """The mails to send, of which one may be looked at before its turn."""
+    """The mails to send, at their pace; one may be looked at before its turn."""
 
-    def __init__(self, mails: Iterable[Outgoing]) -> None:
+    def __init__(self, mails: Iterable[Outgoing], pace: Pace) -> None:
         self._mails = iter(mails)
+        self._pace = pace
         self._next: Outgoing | None = None
         self._trouble: Exception | None = None
 
     def peek(self) -> Outgoing | None:
-        """The mail that `pull` gives next. Trouble with getting it is kept for then: a reply is still to be heard."""
-        if self._next is None and self._trouble is None:
+        """The mail that `pull` gives next, if it may be sent now.
+
+        Trouble with getting it is kept for `pull`: the reply to the mail before is still to be heard.
+        """
+        if self._pace.permit():
             try:
                 self._next = next(self._mails, None)
             except Exception as error:  # noqa: BLE001  raised by `pull`
@@ -115,11 +128,14 @@ class Ahead:
         return self._next
 
     def pull(self) -> Outgoing | None:
-        mail = self.peek()
+        """The next mail, when it may be sent."""
         if self._trouble:
             raise self._trouble
-        self._next = None
-        return mail
+        if self._next:
+            mail, self._next = self._next, None
+            return mail
+        self._pace.wait()
+        return next(self._mails, None)
 
 
 class Line(smtplib.SMTP):

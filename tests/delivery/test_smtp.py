@@ -3,7 +3,9 @@
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -343,6 +345,7 @@ def test_a_failed_login_is_told(
         ({"host": "mail.example.org", "tls": "ssl"}, "must be starttls, implicit or none"),
         ({"host": ""}, "must name a server"),
         ({"host": "mail.example.org", "port": 70000}, "must name a server"),
+        ({"host": "mail.example.org", "rate": -1}, "rate is -1"),
         ({"host": "mail.example.org", "final_timeout": 0}, "must be more than 0"),
         ({"host": "mail.example.org", "username": "me", "password": "größe"}, "must be ASCII"),
     ],
@@ -430,3 +433,20 @@ def test_a_mail_that_cannot_be_sent_here_is_not_announced(serve: Serve, mail: Ma
     mails = [mail(1), mail(2, recipient="grüße@example.org"), mail(3)]
     assert words(list(server.relay().deliver(mails))) == [SENT, (Phase.RCPT, 553), SENT]
     assert server.connections == 1
+
+
+def test_mails_leave_at_the_pace_that_was_set_over_all_connections(serve: Serve, mail: Make):
+    relay = serve().relay(rate=40)
+    start = time.monotonic()
+    with ThreadPoolExecutor(2) as pool:
+        found = pool.map(lambda ids: words(list(relay.deliver(map(mail, ids)))), [range(1, 6), range(6, 11)])
+        assert list(found) == [[SENT] * 5] * 2
+    assert time.monotonic() - start > 9 / 40
+
+
+def test_what_may_not_be_sent_yet_is_not_announced(serve: Serve, mail: Make):
+    server = serve()
+    delivering = server.relay(rate=5).deliver([mail(1), mail(2)])
+    assert next(delivering).accepted
+    assert server.verbs().count("MAIL") == 1
+    assert words(list(delivering)) == [SENT]
