@@ -11,7 +11,7 @@ import scipy.sparse as sp
 
 from digest.ranking.text import FOUND, MEANT, Query, Rows, Texts
 
-GUESSES = 2.0  # what the words let us guess is worth as many votes
+GUESSES = 3.0  # what the words let us guess is worth as many votes
 NEAR, ALIKE = 2.5, 4.0  # evidence for standing where the votes stand, and for full likeness with their common wording
 
 
