@@ -51,13 +51,13 @@ _LEANING = re.compile(rf"(?:{_LEANS})\b(?! (?:paper|work|study|article)\b)", re.
 
 
 def sentences(text: str) -> list[str]:
-    """*text* in its sentences, in order; an abbreviation or a decimal ends none."""
+    """*text* in its sentences, each with the blank before it; an abbreviation or a decimal ends none."""
     found, start = [], 0
     for match in _END.finditer(text):
         if not _NO_END.search(text[start : match.end()]):
-            found.append(text[start : match.end()].strip())
+            found.append(text[start : match.end()])
             start = match.end()
-    return [*found, rest] if (rest := text[start:].strip()) else found
+    return [*found, text[start:]] if text[start:].strip() else found
 
 
 @lru_cache(maxsize=4096)
@@ -67,7 +67,7 @@ def excerpt(text: str, limit: int = LIMIT) -> str:
         return text
     limit = limit * len(text) // columns(text)
     told = sentences(text)
-    scores = _scores(told)
+    scores = _scores([sentence.strip() for sentence in told])
     chosen: list[int] = []
     for i in sorted(range(len(told)), key=lambda i: (-scores[i], i)):
         worth = scores[i] >= 1 or len(_joined(told, chosen)) < limit // 2
@@ -75,7 +75,7 @@ def excerpt(text: str, limit: int = LIMIT) -> str:
             chosen.append(i)
     best = max(range(len(told)), key=lambda i: (scores[i], -i))
     if not chosen or (best not in chosen and scores[best] > sum(scores[i] for i in chosen)):
-        return cut(told[best], limit)
+        return cut(told[best].strip(), limit)
     return _joined(told, chosen)
 
 
@@ -85,11 +85,10 @@ def columns(text: str) -> int:
 
 
 def _joined(told: Sequence[str], chosen: Sequence[int]) -> str:
-    order, joined = sorted(chosen), ""
-    for before, i in zip([-1, *order], order, strict=False):
-        next_to_it = "" if joined.endswith(("。", "！", "？")) else " "
-        joined += (next_to_it if i == before + 1 else " … ") * bool(joined) + told[i]
-    return joined
+    order = sorted(chosen)
+    follows = [i == before + 1 for before, i in zip([-1, *order], order, strict=False)]
+    pieces = [told[i] if near else f" … {told[i].strip()}" for near, i in zip(follows, order, strict=True)]
+    return "".join(pieces).removeprefix(" … ").strip()
 
 
 def _scores(told: Sequence[str]) -> list[float]:

@@ -4,7 +4,7 @@ A letter (a layout without a `card` block) has `publication` and whatever `…_u
 """
 
 from dataclasses import dataclass, replace
-from enum import Enum
+from enum import IntEnum
 
 from digest.model import Candidate
 from digest.rendering.excerpts import excerpt
@@ -64,12 +64,12 @@ class Section:
     cards: tuple[Card, ...]
 
 
-class Detail(Enum):
+class Detail(IntEnum):
     """How much of a paper a mail has room for."""
 
-    FULL = "full"
-    BRIEF = "brief"  # without the abstract
-    SHORT = "short"  # title and reason
+    FULL = 3
+    BRIEF = 2  # without the abstract
+    SHORT = 1  # title and reason
 
 
 def card(candidate: Candidate, detail: Detail = Detail.FULL, *, reason: str = "") -> Card:

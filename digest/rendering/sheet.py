@@ -12,7 +12,7 @@ from markupsafe import escape
 from digest.model import Publication
 from digest.rendering.mime import quoted
 from digest.rendering.page import Card, Section
-from digest.rendering.words import wrapped
+from digest.rendering.words import clean, wrapped
 
 Stencil = tuple[bytes | str, ...]
 """quoted pieces, and in their place among them the names of the holes"""
@@ -41,10 +41,19 @@ class Sheet:
         self._shell = _template(_SHELL, markup)
         self._quoted = _in_html if markup else _in_text
         self._stencils: dict[tuple[str, ...], Stencil] = {}
+        self._lines: dict[tuple[str, ...], list[str]] = {}
 
     def whole(self, values: Mapping[str, str], sections: Sequence[Section] = ()) -> str:
         """The part as Jinja prints it, from beginning to end."""
         return self._page.render(publication=self._publication, sections=sections, **values)
+
+    def line(self, values: Mapping[str, str]) -> str:
+        """A part of a single line, such as the subject; the same as `whole`, but for breaks."""
+        key = tuple([name for name, value in values.items() if value])
+        if key not in self._lines:
+            self._lines[key] = _HOLE.split(self.whole({name: _mark(name) if values[name] else "" for name in values}))
+        pieces = self._lines[key]
+        return clean("".join([values[piece] if i % 2 else piece for i, piece in enumerate(pieces)]))
 
     def card(self, card: Card) -> Stencil:
         """A card, with a hole for its reason if it has one."""
@@ -58,7 +67,7 @@ class Sheet:
 
     def filled(self, values: Mapping[str, str], sections: Sequence[tuple[str, str, bytes]]) -> bytes:
         """The part, quoted, around what is quoted already: each section's title, note and cards."""
-        holes = {name: self._quoted(value) for name, value in values.items()}
+        holes: dict[str, bytes] = {}
         for i, (title, note, cards) in enumerate(sections):
             holes |= {f"title {i}": self._quoted(title), f"note {i}": self._quoted(note), f"cards {i}": cards}
         # what a layout prints may depend on which values there are, not on what they are: one stencil for each such set
@@ -69,7 +78,11 @@ class Sheet:
             marked = {name: _mark(name) if value else "" for name, value in values.items()}
             page = self._shell.render(page=self._page, publication=self._publication, sections=shown, **marked)
             self._stencils[key] = _stencil(page)
-        return b"".join([piece if isinstance(piece, bytes) else holes[piece] for piece in self._stencils[key]])
+        stencil = self._stencils[key]
+        for piece in stencil:  # few values stand in both parts: what this one does not print costs nothing
+            if isinstance(piece, str) and piece not in holes:
+                holes[piece] = self._quoted(values[piece])
+        return b"".join([piece if isinstance(piece, bytes) else holes[piece] for piece in stencil])
 
 
 @lru_cache(maxsize=64)

@@ -5,7 +5,7 @@ MJML and premailer would damage Jinja, so they see tokens in its place; each mus
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from digest.rendering.lint import lint
 from digest.rendering.mime import unquoted
 from digest.rendering.page import REQUIRED, VALUES, Detail, Section, card
 from digest.rendering.sheet import Sheet, environment
+from digest.rendering.words import clean
 
 _INLINE = re.compile(r'<mj-style inline="inline">(.*?)</mj-style>', re.S)
 _TOKEN = re.compile(r"(?:<!--)?(XJ\d{4}J)(?:-->)?")
@@ -33,6 +34,7 @@ _QUIRKS = {
     ' vertical-align="middle"': "",  # of buttons: a style, and no attribute in any HTML
     "display:none;font-size:1px;color:#ffffff;": "display:none;font-size:1px;",  # white on white: SpamAssassin's 0.7
 }
+_AS_THEY_ARE = "values can only be printed as they are, or asked whether they are empty"
 _IN_BLOCKS = frozenset({"sections", "card", "publication"})
 
 
@@ -215,24 +217,28 @@ def _prove(
         before, after = (Sheet(part, publication, markup=True) for part in (mjml, html))
         lines, line = (Sheet(part, publication, markup=False) for part in (text, subject))
         for values, sections in ((rich, _sections()), (dict.fromkeys(names, ""), _sections()[1:])):
-            line.whole(values)
+            if VALUES & names and _tried(line.line, values) != clean(line.whole(values)):
+                raise TemplateError(_AS_THEY_ARE, file=f"email/{source.layout}/subject.txt")
             if _tree(converted(before.whole(values, sections), source.body)) != _tree(after.whole(values, sections)):
                 raise TemplateError("MJML does not keep what Jinja prints", file=source.body)
             for sheet, part in ((after, "body.mjml"), (lines, "body.txt")):
                 whole = sheet.whole(values, sections)
-                filled = _by_filling(sheet, values, sections if _CARD in html else [])
+                filled = _tried(_by_filling, sheet, values, sections if _CARD in html else [])
                 if VALUES & names and filled != whole:
-                    wrong = "values can only be printed as they are, or asked whether they are empty"
-                    raise TemplateError(wrong, file=f"email/{source.layout}/{part}")
+                    raise TemplateError(_AS_THEY_ARE, file=f"email/{source.layout}/{part}")
     except jinja2.TemplateError as error:
         raise source.undefined(error) from error
 
 
-def _by_filling(sheet: Sheet, values: dict[str, str], sections: list[Section]) -> str | None:
+def _by_filling(sheet: Sheet, values: dict[str, str], sections: list[Section]) -> str:
+    cards = [b"".join(sheet.because(sheet.card(card), card.reason) for card in s.cards) for s in sections]
+    heads = [(section.title, section.note) for section in sections]
+    return unquoted(sheet.filled(values, [(*head, some) for head, some in zip(heads, cards, strict=True)]))
+
+
+def _tried(fill: Callable[..., str], *values: object) -> str | None:
     try:
-        cards = [b"".join(sheet.because(sheet.card(card), card.reason) for card in s.cards) for s in sections]
-        heads = [(section.title, section.note) for section in sections]
-        return unquoted(sheet.filled(values, [(*head, some) for head, some in zip(heads, cards, strict=True)]))
+        return fill(*values)
     except KeyError:  # a hole's name was changed by a filter
         return None
 

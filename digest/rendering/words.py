@@ -76,6 +76,7 @@ def headline(turn: str, when: date) -> str:
     return f"{_DAYS[shown.weekday()]}, {day(shown)}"
 
 
+@lru_cache(maxsize=1024)
 def stamp(when: datetime) -> str:
     """*when* as a Date header wants it."""
     utc = when.astimezone(UTC)

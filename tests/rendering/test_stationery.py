@@ -188,6 +188,8 @@ def test_a_broken_template_is_named_with_its_line(
     [
         ("body.mjml", "{{ lead }}", "{{ lead | upper }}", "values can only be printed as they are"),
         ("body.txt", "{{ lead }}", "{{ lead[:9] }}", "values can only be printed as they are"),
+        ("subject.txt", "{{ top }}", "{{ top | upper }}", "values can only be printed as they are"),
+        ("subject.txt", "{{ top }}", "{{ top[:9] }}", "values can only be printed as they are"),
         ("body.mjml", "{{ unsubscribe_url }}", "https://e.org", "must both print unsubscribe_url"),
         ("body.txt", "{{ why }}", "", "must both print why"),
         ("body.mjml", "{{ card.title }}</a>", "{{ card.titel }}</a>", "has no attribute 'titel'"),
