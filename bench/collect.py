@@ -3,7 +3,7 @@
 python bench/collect.py [ROUNDS]
 
 Exits with 1 beyond a limit. Reading is processor time, for other work on the machine is not ours; storing is real time.
-Quotients are of the best rounds.
+Quotients are medians over the rounds.
 """
 
 import platform
@@ -15,6 +15,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
+from statistics import median
 from time import perf_counter, process_time
 
 import feedparser
@@ -111,12 +112,16 @@ def main(rounds: int) -> int:
     ):
         print(f"{what:32} {min(times) * 1000:8.1f} ms")
     found = {
-        "reading, as multiple of feedparser": min(ours) / min(alone),
-        "storing again, as part of storing": min(again) / min(first),
+        "reading, as multiple of feedparser": quotient(ours, alone),
+        "storing again, as part of storing": quotient(again, first),
         "listings stored a second": ENTRIES / min(first),
     }
-    print(f"{'reading, of feedparser as it comes':34} {min(ours) / min(default):.2f}")
+    print(f"{'reading, of feedparser as it comes':34} {quotient(ours, default):.2f}")
     return sum([verdict(what, value) for what, value in found.items()]) and 1
+
+
+def quotient(these: list[float], those: list[float]) -> float:
+    return median(this / that for this, that in zip(these, those, strict=True))
 
 
 def verdict(what: str, value: float) -> bool:
@@ -128,4 +133,4 @@ def verdict(what: str, value: float) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 3))
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 5))

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -42,8 +42,9 @@ def fetched(
         entries, trouble = read(answer)
         if len(entries) > ENTRIES:
             trouble = [*trouble, f"only the first {ENTRIES:,} entries were read; ask for fewer at a time"]
+            del entries[ENTRIES:]
         listings, warnings = [], []
-        for number, entry in enumerate(entries[:ENTRIES], 1):
+        for number, entry in enumerate(_drained(entries), 1):
             try:
                 if made := listing(entry, name, answer.url):
                     listings.append(made)
@@ -59,6 +60,13 @@ def fetched(
     if trouble:  # to be asked for again in full
         remembered = replace(remembered, etag=None, modified=None)
     return Batch(distinct, remembered, not trouble, (*trouble, *warnings))
+
+
+def _drained(entries: list[Any]) -> Iterator[Any]:
+    """Each entry, and then it is gone: read, a document takes many times the room of what becomes of it."""
+    entries.reverse()
+    while entries:
+        yield entries.pop()
 
 
 def key(*candidates: str) -> str:

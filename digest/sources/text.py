@@ -66,7 +66,7 @@ def _plain(text: str) -> str:
 
 def _spaced(text: str) -> str:
     """Each run of blanks as one: `" ".join(text.split())`, only faster for text that needs little of it."""
-    text = text.replace("\n", " ")
+    text = text.replace(" \n", " ").replace("\n", " ")
     if not text.isprintable():
         return " ".join(text.split())
     while "  " in text:
