@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from delivery.amazon import StandIn
 
 from digest.delivery.smtp import Smtp
 from digest.model import Outgoing
@@ -235,3 +236,14 @@ def mail() -> Callable[..., Outgoing]:
         return Outgoing(id, f"b+{id}@news.example.org", recipient or f"reader{id}@example.org", head + body)
 
     return made
+
+
+@pytest.fixture
+def service() -> Iterator[StandIn]:
+    with StandIn() as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join(5)

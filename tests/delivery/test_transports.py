@@ -75,12 +75,18 @@ def at_smtp_sink(request: pytest.FixtureRequest) -> Iterator[Place]:
         sink.wait(5)
 
 
+def at_amazon(request: pytest.FixtureRequest) -> Iterator[Place]:
+    service = request.getfixturevalue("service")
+    yield Place(service.ses(), lambda: service.messages)
+
+
 PLACES = {
     "maildir": in_a_maildir,
     "smtp, pipelined": at_a_scripted_server,
     "smtp, one by one": at_a_server_without_pipelining,
     "smtp, aiosmtpd": at_aiosmtpd,
     "smtp, smtp-sink": at_smtp_sink,
+    "ses": at_amazon,
 }
 
 
