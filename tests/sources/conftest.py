@@ -1,9 +1,10 @@
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from served import DOCUMENTS, Served
+from served import DOCUMENTS, Served, Server
 
 
 @pytest.fixture
@@ -18,3 +19,14 @@ def given() -> Path:
     if folder := os.environ.get("DIGEST_TEST_DATA"):
         return Path(folder)
     pytest.skip("DIGEST_TEST_DATA does not say where the real documents are")
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.over.set()
+        server.shutdown()
+        thread.join()
