@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from enum import IntEnum, StrEnum
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 Day = date
@@ -183,20 +184,25 @@ _PICK = struct.Struct("<HeBHBH")  # ordinal, score (half precision), two reasons
 
 def pack(picks: Iterable[Pick]) -> bytes:
     """Picks as they are frozen in a digest row: 10 bytes each."""
-
-    def row(pick: Pick) -> bytes:
-        first, second, *_ = (*((r.code.value, r.ref) for r in pick.reasons), (0, 0), (0, 0))
-        return _PICK.pack(pick.ordinal, pick.score, *first, *second)
-
-    return b"".join(map(row, picks))
+    return b"".join([_PICK.pack(p.ordinal, p.score, *_numbers(p.reasons)) for p in picks])
 
 
 def unpack(frozen: bytes) -> tuple[Pick, ...]:
     """The inverse of `pack`, up to half precision of the score."""
-    return tuple(
-        Pick(ordinal, score, tuple(Reason(ReasonCode(code), ref) for code, ref in ((c1, r1), (c2, r2)) if code))
-        for ordinal, score, c1, r1, c2, r2 in _PICK.iter_unpack(frozen)
-    )
+    return tuple([Pick(ordinal, score, _reasons(*four)) for ordinal, score, *four in _PICK.iter_unpack(frozen)])
+
+
+def _numbers(reasons: tuple[Reason, ...]) -> tuple[int, int, int, int]:
+    if not reasons:
+        return 0, 0, 0, 0
+    first, second = reasons[0], reasons[1] if len(reasons) > 1 else None
+    return first.code, first.ref, second.code if second else 0, second.ref if second else 0
+
+
+@lru_cache(4096)  # few differ within an edition
+def _reasons(*numbers: int) -> tuple[Reason, ...]:
+    c1, r1, c2, r2 = numbers
+    return tuple(Reason(ReasonCode(code), ref) for code, ref in ((c1, r1), (c2, r2)) if code)
 
 
 # ---------------------------------------------------------------- subscribers and their turns

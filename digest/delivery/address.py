@@ -73,7 +73,8 @@ def _refusal(address: str, flaw: str) -> AddressError:
 
 
 def _text_flaw(given: str) -> str:
-    if any(unicodedata.category(c)[0] in "CZ" and c != " " for c in given):
+    plain = given.isascii() and given.isprintable()  # nearly all: no need to look at each character
+    if not plain and any(unicodedata.category(c)[0] in "CZ" and c != " " for c in given):
         return "it contains a control character, a line break or an unusual blank"
     if "@" not in given:
         return "the @ is missing"

@@ -262,7 +262,7 @@ class Line(smtplib.SMTP):
         if sock is None:
             return Said(Phase.DATA, 0, "the connection was lost")
         try:
-            sock.sendall(stuffed(message))
+            _sent(sock, stuffed(message), b".\r\n")
         except OSError as error:
             self.close()
             return Said(Phase.DATA, 0, f"the connection was lost within the message: {error}")
@@ -317,10 +317,23 @@ def _commands(mail: Outgoing) -> dict[Phase, str]:
 
 
 def stuffed(message: bytes) -> bytes:
-    """The message as it travels: dots doubled where they begin a line, and the final one added (RFC 5321, 4.5.2)."""
+    """The message as it travels before the final dot: dots doubled where they begin a line (RFC 5321, 4.5.2)."""
     if message.startswith(b".") or _DOT_AT_LINE.search(message):
         message = re.sub(rb"(?m)^\.", b"..", message)
-    return message + (b".\r\n" if message.endswith(b"\r\n") else b"\r\n.\r\n")
+    return message if message.endswith(b"\r\n") else message + b"\r\n"
+
+
+def _sent(sock: socket.socket, message: bytes, end: bytes) -> None:
+    """In one call and without a copy, where there is no TLS in between."""
+    if isinstance(sock, ssl.SSLSocket):
+        sock.sendall(message + end)
+        return
+    gone = sock.sendmsg([message, end])
+    if gone < len(message):
+        sock.sendall(memoryview(message)[gone:])
+        gone = len(message)
+    if rest := end[gone - len(message) :]:
+        sock.sendall(rest)
 
 
 def is_loopback(host: str) -> bool:

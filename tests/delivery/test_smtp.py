@@ -253,7 +253,7 @@ def test_an_address_cannot_smuggle_a_command(serve: Serve, mail: Make):
     ],
 )
 def test_dots_are_doubled_where_they_begin_a_line_and_nothing_else_changes(message: bytes, wire: bytes):
-    assert stuffed(message) == wire
+    assert stuffed(message) + b".\r\n" == wire
 
 
 # ---------------------------------------------------------------- TLS and passwords

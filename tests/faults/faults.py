@@ -363,7 +363,7 @@ def f19(bench: Bench) -> Result:
                 assert sink.count == at, "it sent while paused"
                 world.run("resume")
         world.finish()
-    return result(world, world.judge(sink.taken), stopped_politely=codes == {0})
+    return result(world, world.judge(sink.taken), **{f"stopped politely, not with {codes}": codes == {0}})
 
 
 def f20(bench: Bench) -> Result:

@@ -28,9 +28,12 @@ POINTS = {
     "before a record": (os, "write", "before"),
     "within a record": (os, "write", "half"),
     "after a record": (os, "write", "after"),
-    "before data": (socket.socket, "sendall", "before"),
-    "within data": (socket.socket, "sendall", "half"),
-    "after data": (socket.socket, "sendall", "after"),
+    "before an envelope": (socket.socket, "sendall", "before"),
+    "within an envelope": (socket.socket, "sendall", "half"),
+    "after an envelope": (socket.socket, "sendall", "after"),
+    "before data": (socket.socket, "sendmsg", "before"),
+    "within data": (socket.socket, "sendmsg", "half"),
+    "after data": (socket.socket, "sendmsg", "after"),
     "a reply came": (smtplib.SMTP, "getreply", "after"),
     "before a fold": (Deliveries, "fold", "before"),
     "after a fold": (Deliveries, "fold", "after"),
@@ -56,7 +59,7 @@ def fatal(point: str, nth: int) -> None:
         doomed = next(calls) == nth
         if doomed and moment == "half":
             *others, data = arguments
-            real(*others, data[: len(data) // 2])
+            real(*others, half(data))
         if doomed and moment != "after":
             die()
         result = real(*arguments, **options)
@@ -65,6 +68,10 @@ def fatal(point: str, nth: int) -> None:
         return result
 
     setattr(owner, name, last)
+
+
+def half(data: bytes | list[bytes]) -> bytes | list[bytes]:
+    return [half(data[0])] if isinstance(data, list) else data[: len(data) // 2]
 
 
 # ---------------------------------------------------------------- builds that a fault must catch
