@@ -36,18 +36,20 @@ def fetched(
     are `Http.get`'s. A SourceError leaves with the name of the source."""
     try:
         answer = http.get(url, memory, accept, internal=internal)
-        tag = answer.etag or OWN_TAG + hashlib.sha256(answer.body).hexdigest()
+        tag = answer.etag or OWN_TAG + hashlib.blake2b(answer.body, digest_size=16).hexdigest()
         if answer.unchanged or (tag == memory.etag and not answer.etag):
             return Batch((), memory)
         entries, trouble = read(answer)
         if len(entries) > ENTRIES:
             trouble = [*trouble, f"only the first {ENTRIES:,} entries were read; ask for fewer at a time"]
             del entries[ENTRIES:]
-        listings, warnings = [], []
+        listings, warnings, others = [], [], 0
         for number, entry in enumerate(_drained(entries), 1):
             try:
                 if made := listing(entry, name, answer.url):
                     listings.append(made)
+                else:
+                    others += 1
             except Unusable as reason:
                 warnings.append(f"entry {number} is left out: {reason}")
     except SourceError as error:
@@ -55,6 +57,8 @@ def fetched(
         raise
     if len(warnings) > _WARNINGS:
         warnings[_WARNINGS:] = [f"and {len(warnings) - _WARNINGS} more are left out"]
+    if others:
+        warnings.append(f"{others} entries are about no paper and passed over")
     distinct = _distinct(listings)
     remembered = replace(_remembered(distinct, memory), etag=tag, modified=answer.modified)
     if trouble:  # to be asked for again in full

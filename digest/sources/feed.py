@@ -180,7 +180,8 @@ _DESCRIPTIONS = (  # of arXiv, Pensoft, ScienceDirect, PubMed and others, which 
 def _description(entry: Entry) -> tuple[str, tuple[str, ...], str]:
     """Abstract, authors and DOI, as far as the description or the content has them."""
     parts = {said(entry, "summary"), *(said(part, "value") for part in several(entry, "content"))}
-    return max((_described(text.clean(part)) for part in parts), key=lambda described: len(described[0]))
+    found = [_described(text.clean(part)) for part in parts]
+    return max(found, key=lambda described: len(described[0])) if len(found) > 1 else found[0]
 
 
 def _described(words: str) -> tuple[str, tuple[str, ...], str]:

@@ -20,7 +20,7 @@ from digest.model import Memory
 from digest.sources import reach
 
 FEEDS = "application/atom+xml, application/rss+xml, application/rdf+xml, application/xml;q=0.9, */*;q=0.5"
-OWN_TAG = "sha256:"
+OWN_TAG = "bytes:"
 """begins the tag of a document whose server has none for it; told to nobody"""
 DELAYS = {"arxiv.org": 3.0}  # https://info.arxiv.org/help/api/tou.html: one request every three seconds
 

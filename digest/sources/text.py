@@ -112,7 +112,8 @@ def _split(listed: str, commas: bool) -> list[str]:
     if "(" in listed:
         listed = re.sub(r"\s*\([^()]*\)", "", listed)
     spelled = listed.replace(" and ", ", ").replace(" & ", ", ")
-    parts = [part for piece in _COMMA.split(spelled) if (part := piece.strip())]
+    pieces = spelled.split(",") if spelled.isascii() else _COMMA.split(spelled)
+    parts = [part for piece in pieces if (part := piece.strip())]
     if commas or (not listed.isascii() and not any(" " in part for part in parts)):
         return parts
     if len(parts) % 2 == 0 and all(map(_INITIALS.fullmatch, parts[1::2])):  # Curie, M., Meitner, L.

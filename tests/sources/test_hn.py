@@ -43,7 +43,10 @@ def test_a_feed_of_hnrss_says_the_same_under_the_same_key(document: Document) ->
 
 
 def test_stories_about_other_things_are_passed_over_and_broken_ones_named(document: Document) -> None:
-    assert batch(document("hn_search.json")).warnings == ("entry 5 is left out: its points is strange (?)",)
+    assert batch(document("hn_search.json")).warnings == (
+        "entry 5 is left out: its points is strange (?)",
+        "2 entries are about no paper and passed over",
+    )
 
 
 def test_another_answer_is_refused() -> None:

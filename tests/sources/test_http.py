@@ -60,7 +60,7 @@ def test_what_did_not_change_is_not_sent_again(server: Server, http: Http) -> No
 
 
 def test_a_tag_of_our_own_is_told_to_nobody(server: Server, http: Http) -> None:
-    http.get(server.says("/feed"), Memory(etag="sha256:abc", modified="Mon"))
+    http.get(server.says("/feed"), Memory(etag="bytes:abc", modified="Mon"))
     [(_, sent)] = server.requests
     assert ("if-none-match" in sent, sent["if-modified-since"]) == (False, "Mon")
 
