@@ -17,7 +17,7 @@ class Transport(Protocol):
     def deliver(self, mails: Iterable[Outgoing]) -> Generator[Outcome]:
         """Pulls the next mail only when it can send it; yields one Outcome for each, in order.
 
-        It may pull one mail ahead, while the server thinks about the one before, and tell the server whom it is for.
+        It may pull one mail ahead, before the Outcome of the one before, and tell the server whom it is for.
         No byte of its message goes out before the Outcome of the one before was yielded and the next was asked for:
         what the caller writes down in between stands before the data does.
 

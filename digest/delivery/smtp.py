@@ -80,8 +80,8 @@ class Smtp:
     def deliver(self, mails: Iterable[Outgoing]) -> Generator[Outcome]:
         """As `Transport`. It connects before it pulls, so that what is pulled is sent at once.
 
-        Where the server allows pipelining, the next mail is pulled, and its envelope sent, while the server thinks
-        about the message before. After trouble it connects anew; whoever stops iterating leaves the server alone.
+        Where the server allows pipelining, the next mail is pulled and its envelope sent behind the message before, in
+        one write: the server has work while its reply is on the way. After trouble it connects anew; whoever stops iterating leaves the server alone.
         """
         queue = Ahead(mails, self.pace)
         line = Line(self)
@@ -211,13 +211,14 @@ class Line(smtplib.SMTP):
             said = self._message(mail.message, queue)
         return Outcome(mail.id, *said)
 
-    def _announce(self, queue: Ahead) -> None:
+    def _announce(self, queue: Ahead) -> bytes:
         """The next envelope follows the final dot, to be answered after it (RFC 2920); its data waits for both."""
         if self.has_extn("pipelining") and self._carried < self._relay.messages_per_connection:
             mail = queue.peek()
             if mail and not self._unsendable(mail):
-                self._say("".join(_commands(mail).values()))
                 self._announced = mail
+                return "".join(_commands(mail).values()).encode()
+        return b""
 
     def _unsendable(self, mail: Outgoing) -> Said | None:
         """The last look at what goes into commands; addresses were checked long before."""
@@ -261,12 +262,12 @@ class Line(smtplib.SMTP):
         sock = self.sock
         if sock is None:
             return Said(Phase.DATA, 0, "the connection was lost")
+        envelope = self._announce(queue)
         try:
-            _sent(sock, stuffed(message), b".\r\n")
+            _sent(sock, stuffed(message), b".\r\n" + envelope)
         except OSError as error:
             self.close()
             return Said(Phase.DATA, 0, f"the connection was lost within the message: {error}")
-        self._announce(queue)
         sock.settimeout(self._relay.final_timeout)
         said = self._heard(Phase.FINAL)
         if self.sock:
