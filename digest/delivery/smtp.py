@@ -81,7 +81,8 @@ class Smtp:
         """As `Transport`. It connects before it pulls, so that what is pulled is sent at once.
 
         Where the server allows pipelining, the next mail is pulled and its envelope sent behind the message before, in
-        one write: the server has work while its reply is on the way. After trouble it connects anew; whoever stops iterating leaves the server alone.
+        one write: the server has work while its reply is on the way. After trouble it connects anew; whoever stops
+        iterating leaves the server alone.
         """
         queue = Ahead(mails, self.pace)
         line = Line(self)

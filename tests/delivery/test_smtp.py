@@ -424,6 +424,7 @@ def test_a_mail_that_was_pulled_ahead_is_taken_back_by_closing(serve: Serve, mai
     delivering = server.relay().deliver([mail(1), mail(2)])
     assert next(delivering).accepted
     delivering.close()
+    server.__exit__()  # when it has heard all there is
     assert [recipient for _, recipient, _ in server.messages] == ["reader1@example.org"]
     assert "QUIT" not in server.verbs()  # the server would take it for the message
 
