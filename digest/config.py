@@ -145,7 +145,6 @@ class Publish(Section):
     wait: Annotated[int, Field(ge=0, le=1200)] = 90  # minutes
     window: Days = 7
     recent: Days = 3
-    workers: Count = 1
 
 
 class Dkim(Section):
