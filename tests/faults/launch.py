@@ -28,9 +28,9 @@ POINTS = {
     "before a record": (os, "write", "before"),
     "within a record": (os, "write", "half"),
     "after a record": (os, "write", "after"),
-    "before an envelope": (socket.socket, "sendall", "before"),
-    "within an envelope": (socket.socket, "sendall", "half"),
-    "after an envelope": (socket.socket, "sendall", "after"),
+    "before a command": (socket.socket, "sendall", "before"),
+    "within a command": (socket.socket, "sendall", "half"),
+    "after a command": (socket.socket, "sendall", "after"),
     "before data": (socket.socket, "sendmsg", "before"),
     "within data": (socket.socket, "sendmsg", "half"),
     "after data": (socket.socket, "sendmsg", "after"),
@@ -41,9 +41,8 @@ POINTS = {
     "after the journal was replaced": (os, "replace", "after"),
 }
 
-RARE = 4
-"""calls of the points below come about so often while a batch of messages is claimed, sent and folded"""
-SELDOM = {name for name, (owner, call, _) in POINTS.items() if owner is Deliveries or call == "replace"}
+SELDOM = {"claim": 4, "fold": 4, "replace": 4, "sendall": 2}
+"""how often, at least, these calls come about while one batch of messages is claimed, sent and folded"""
 
 
 def die() -> None:

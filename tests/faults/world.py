@@ -16,7 +16,7 @@ from pathlib import Path
 from random import Random
 
 from factories import NOW, batch, candidate, card, listing, pick
-from faults.launch import RARE, SELDOM
+from faults.launch import POINTS, SELDOM
 from faults.sinks import Taken, free_port
 
 from digest import config
@@ -103,8 +103,8 @@ class World:
         reach = max(2, self.people // times)
         while times and self.open():
             point = chance.choice(points)
-            nth = chance.randint(1, RARE if point in SELDOM else reach)
-            code, said = self.run(point=point, nth=nth, claim=max(1, reach // RARE), **script)
+            nth = chance.randint(1, SELDOM.get(POINTS[point][1], reach))
+            code, said = self.run(point=point, nth=nth, claim=max(1, reach // 4), **script)
             if code not in (0, -signal.SIGKILL):
                 self.complaints.append(said.strip())
             times -= 1
