@@ -18,6 +18,7 @@ POOL, SHORT = 64, 20  # so many of the best are enough to choose that many from;
 STEPS = 10_000  # scores are compared in ten-thousandths, so that equals are equal on every machine
 MOST = 60_000.0  # about the largest score that half precision holds
 ALIKE, SAME = 0.5, 0.7  # score lost to full likeness with a better pick; likeness from which two papers are one
+ASKED = 0.25  # score for being asked for at all: a faint match comes before a middling trend
 NOTABLE = 0.15  # trend that is worth telling somebody who asked for other things
 GENERAL = (ReasonCode.TREND, ReasonCode.FRESH)  # what nobody has to ask for
 BARRED = -1e6  # the score of what must not be picked
@@ -70,7 +71,8 @@ class Ranker:
         general = sum(term for term, (feature, _) in zip(terms, FEATURES, strict=True) if feature.code in GENERAL)
         eligible = self._allowed(wishes, interests)
         eligible &= (asked > 0) | (known.trend >= NOTABLE) | interests.open[:, np.newaxis]
-        scores = np.where(eligible, np.clip(asked + general, -MOST, MOST), np.float32(BARRED))
+        total = asked + np.float32(ASKED) * (asked > 0) + general
+        scores = np.where(eligible, np.clip(total, -MOST, MOST), np.float32(BARRED))
         counts = np.array([wish.count for wish in wishes])[:, np.newaxis]
         places, values = self._best(scores, int(counts.max()), pool)
         picked = (values > BARRED) & (np.arange(values.shape[1]) < counts)

@@ -43,8 +43,8 @@ FIT, NAMED = 0.06, 0.2  # evidence for each deviation above the mean, and for th
 MEANT, FOUND = 0.3, 0.9  # evidence for standing where the query's words stand, and where the best papers do
 USUAL_WORD = 0.001  # the share of a word in all papers below which it is no more unusual
 BEST, CLEAR = 10, 0.5  # so many papers fit best; if they have less evidence than this each, they count by less
-LOW, HIGH = 0.45, 1.05  # evidence of words for the best of the unrelated papers, and for one that is spot on,
-LOWER, HIGHER = 0.25, 0.55  # and what the latent directions add to that
+LOW, HIGH = 0.36, 1.05  # evidence of words for the best of the unrelated papers, and for one that is spot on,
+LOWER, HIGHER = 0.34, 0.55  # and what the latent directions add to that, to the lower the less, the fewer they are
 ABSTRACT_ONLY = 0.6  # a phrase that the title does not hold
 COMMON = 20  # words of more papers, and of more than one in so many, do not make two papers alike
 SLIGHT = 0.2  # likeness that means nothing
@@ -188,7 +188,7 @@ class Texts:
     def fit(self, queries: Sequence[Query], bonus: Rows | float = 0.0) -> Rows:
         """How well each paper fits each query, 0 to 1; *bonus* is further evidence, if they share any words."""
         evidence, shared = self.evidence(queries)
-        low, high = LOW + self._telling * LOWER, HIGH + self._telling * HIGHER
+        low, high = LOW + self._telling**2 * LOWER, HIGH + self._telling * HIGHER
         fit: Rows = np.tanh(np.maximum(evidence + np.where(shared, bonus, 0) - low, 0) / (high - low))
         return fit.astype(np.float32)
 
