@@ -260,12 +260,12 @@ class _Merge:
 
 
 def _title(listing: Listing) -> dict[str, str]:
-    """An identifier for what has no better one; none for short titles, which many papers share, and without authors."""
+    """An identifier for what has no better one; none for short titles, which many papers share."""
     words = re.findall(r"\w+", unicodedata.normalize("NFKC", listing.title).casefold())
-    if len(words) < 4 or not listing.authors:
+    if len(words) < (4 if listing.authors else 8):
         return {}
-    family, comma, _ = listing.authors[0].casefold().partition(",")
-    return {"title": f"{' '.join(words)[:900]}|{family if comma else family.split()[-1]}"}
+    family, comma, _ = "".join(listing.authors[:1]).casefold().partition(",")
+    return {"title": f"{' '.join(words)[:900]}|{family if comma else ''.join(family.split()[-1:])}"}
 
 
 def _complete(paper: _Known, listing: Listing) -> None:

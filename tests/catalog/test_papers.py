@@ -56,10 +56,20 @@ def test_preprint_and_journal_version_are_joined_by_a_long_title_and_the_first_a
     assert take(catalog, listing(title=title, authors=("Ada Lovelace",)), source="other").new == 1
 
 
-@pytest.mark.parametrize("fields", [{"title": "Editorial"}, {"title": "A very particular title", "authors": ()}])
+@pytest.mark.parametrize(
+    "fields", [{"title": "Editorial"}, {"title": "Seven words and no author is little", "authors": ()}]
+)
 def test_short_titles_and_titles_without_authors_merge_nothing(catalog, fields):
     for n in (1, 2):
         assert take(catalog, listing(url=f"https://example.org/{n}", **fields)).new == 1
+
+
+def test_a_title_of_eight_words_is_enough_where_a_feed_names_no_authors(catalog):
+    for n in (1, 2):
+        paper = listing(
+            url=f"https://example.org/{n}", title="Diet of juvenile crocodiles at a park in Sarawak", authors=()
+        )
+        assert take(catalog, paper).new == (n == 1)
 
 
 def test_a_journal_version_that_names_the_arxiv_id_joins_the_preprint_and_brings_its_doi(catalog):
