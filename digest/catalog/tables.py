@@ -147,7 +147,6 @@ subscribers = Table(
         "ix_subscribers_due",
         "next_due",
         sqlite_where=text("standing = 'active'"),
-        postgresql_where=text("standing = 'active'"),
     ),
 )
 
@@ -272,7 +271,6 @@ digests = Table(
         "state",
         "not_before",
         sqlite_where=OPEN,
-        postgresql_where=OPEN,
     ),
     Index("ix_digests_edition_id", "edition_id"),
 )
