@@ -11,12 +11,15 @@ from functools import cache, cached_property
 from ipaddress import ip_address
 from typing import Literal, NamedTuple, get_args
 
+from digest.clock import elapsed
 from digest.delivery.address import needs_smtputf8
 from digest.delivery.pace import Pace
 from digest.errors import TransportError
 from digest.model import Outcome, Outgoing, Phase
 
 Tls = Literal["starttls", "implicit", "none"]
+PROMPT = 0.1
+"""seconds: a server that thinks longer about a message gets the next envelope when it has answered"""
 _DOT_AT_LINE = re.compile(rb"\n\.")  # half the time of `in`, on every message
 
 
@@ -150,6 +153,7 @@ class Line(smtplib.SMTP):
         self._relay = relay
         self._tls = None if relay.tls == "none" else relay.context
         self._carried = 0
+        self._prompt = False
         self._announced: Outgoing | None = None
         """whose envelope was sent, and not replied to yet"""
 
@@ -180,6 +184,7 @@ class Line(smtplib.SMTP):
         sock.settimeout(relay.command_timeout)
         self.file = None
         self._carried = 0
+        self._prompt = False
         self._announced = None
         return sock
 
@@ -213,8 +218,12 @@ class Line(smtplib.SMTP):
         return Outcome(mail.id, *said)
 
     def _announce(self, queue: Ahead) -> bytes:
-        """The next envelope follows the final dot, to be answered after it (RFC 2920); its data waits for both."""
-        if self.has_extn("pipelining") and self._carried < self._relay.messages_per_connection:
+        """The next envelope, to follow the final dot and be answered after it (RFC 2920); its data waits for both.
+
+        Not while the server is slow, or has not shown yet how fast it is: what is announced should not grow old.
+        """
+        more = self._carried < self._relay.messages_per_connection
+        if self._prompt and more and self.has_extn("pipelining"):
             mail = queue.peek()
             if mail and not self._unsendable(mail):
                 self._announced = mail
@@ -270,7 +279,9 @@ class Line(smtplib.SMTP):
             self.close()
             return Said(Phase.DATA, 0, f"the connection was lost within the message: {error}")
         sock.settimeout(self._relay.final_timeout)
+        asked = elapsed()
         said = self._heard(Phase.FINAL)
+        self._prompt = elapsed() - asked < PROMPT
         if self.sock:
             sock.settimeout(self._relay.command_timeout)
         return said

@@ -380,8 +380,8 @@ def test_the_password_is_not_shown():
 # ---------------------------------------------------------------- the next envelope follows the final dot
 
 
-def test_the_next_envelope_is_at_the_server_before_the_reply_to_the_final_dot(mail: Make):
-    order: list[str] = []
+def test_once_the_server_is_known_to_be_prompt_the_next_envelope_is_there_before_its_final_reply(mail: Make):
+    said: list[str] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def dialogue() -> None:
@@ -391,48 +391,58 @@ def test_the_next_envelope_is_at_the_server_before_the_reply_to_the_final_dot(ma
                 sock.sendall(b"220 hello\r\n")
                 while line := lines.readline():
                     verb = line.decode().partition(" ")[0].strip()
+                    said.append(verb)
                     if verb == "ehlo":
                         sock.sendall(b"250-x\r\n250 PIPELINING\r\n")
-                    elif verb == "DATA" and "354" not in order:
-                        order.append("354")
+                    elif verb == "DATA" and said.count("DATA") < 3:
                         sock.sendall(b"250 ok\r\n250 ok\r\n354 go on\r\n")
-                    elif verb == "DATA":  # of the second: only now the first is answered
-                        order.append("250")
-                        sock.sendall(b"250 first\r\n250 ok\r\n550 no such user\r\n503 no recipient\r\n")
+                    elif verb == "." and said.count("DATA") == 1:
+                        sock.sendall(b"250 first\r\n")
+                    elif verb == "DATA":  # of the third: only now the second is answered
+                        sock.sendall(b"250 second\r\n250 ok\r\n550 no such user\r\n503 no recipient\r\n")
                     elif verb in ("RSET", "QUIT"):
                         sock.sendall(b"250 ok\r\n")
 
         thread = threading.Thread(target=dialogue)
         thread.start()
         relay = Smtp("127.0.0.1", listener.getsockname()[1], tls="none", helo="x.example.org", command_timeout=5)
-        outcomes = list(relay.deliver([mail(1), mail(2)]))
+        outcomes = list(relay.deliver([mail(1), mail(2), mail(3)]))
         thread.join(5)
-    assert order == ["354", "250"]
-    assert words(outcomes) == [SENT, (Phase.RCPT, 550)]
+    assert words(outcomes) == [SENT, SENT, (Phase.RCPT, 550)]
+
+
+def test_nobody_is_announced_to_a_server_that_thinks_for_long(
+    serve: Serve, mail: Make, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("digest.delivery.smtp.PROMPT", 0)
+    server = serve()
+    delivering = server.relay().deliver(mail(id) for id in (1, 2, 3))
+    for outcome in delivering:
+        assert server.verbs().count("MAIL") == outcome.id
 
 
 def test_a_mail_that_was_pulled_ahead_is_sent_over_a_new_connection_when_its_envelope_was_lost(
     serve: Serve, mail: Make
 ):
-    server = serve(replies={".": ["421 4.3.2 shutting down"]})
-    assert words(list(server.relay().deliver([mail(1), mail(2)]))) == [(Phase.FINAL, 421), SENT]
-    assert [recipient for _, recipient, _ in server.messages] == ["reader2@example.org"]
+    server = serve(replies={".": [None, "421 4.3.2 shutting down"]})
+    assert words(list(server.relay().deliver([mail(1), mail(2), mail(3)]))) == [SENT, (Phase.FINAL, 421), SENT]
+    assert [recipient for _, recipient, _ in server.messages] == ["reader1@example.org", "reader3@example.org"]
 
 
 def test_a_mail_that_was_pulled_ahead_is_taken_back_by_closing(serve: Serve, mail: Make):
     server = serve()
-    delivering = server.relay().deliver([mail(1), mail(2)])
-    assert next(delivering).accepted
+    delivering = server.relay().deliver([mail(1), mail(2), mail(3)])
+    assert [next(delivering).accepted, next(delivering).accepted] == [True, True]
     delivering.close()
     server.__exit__()  # when it has heard all there is
-    assert [recipient for _, recipient, _ in server.messages] == ["reader1@example.org"]
+    assert [recipient for _, recipient, _ in server.messages] == ["reader1@example.org", "reader2@example.org"]
     assert "QUIT" not in server.verbs()  # the server would take it for the message
 
 
 def test_a_mail_that_cannot_be_sent_here_is_not_announced(serve: Serve, mail: Make):
     server = serve()
-    mails = [mail(1), mail(2, recipient="grüße@example.org"), mail(3)]
-    assert words(list(server.relay().deliver(mails))) == [SENT, (Phase.RCPT, 553), SENT]
+    mails = [mail(1), mail(2), mail(3, recipient="grüße@example.org"), mail(4)]
+    assert words(list(server.relay().deliver(mails))) == [SENT, SENT, (Phase.RCPT, 553), SENT]
     assert server.connections == 1
 
 
