@@ -9,7 +9,8 @@ from conftest import CONFIG
 from factories import NOW
 
 from digest import __main__
-from digest.cli import DEMO_NOW, cli
+from digest.cli import cli
+from digest.cli.start import DEMO_NOW
 
 README = Path(__file__).parents[1] / "README.md"
 TODAY = f"{NOW:%a, %d %b %Y} 05:00:00 GMT"
@@ -52,7 +53,7 @@ def commands(group=cli, prefix=()):
     for command in group.registered_commands:
         yield (*prefix, command.name or command.callback.__name__.replace("_", "-")), command.callback
     for sub in group.registered_groups:
-        yield from commands(sub.typer_instance, (*prefix, sub.name))
+        yield from commands(sub.typer_instance, (*prefix, *filter(None, [sub.name])))
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ PRAGMAS = (
     "secure_delete = ON",  # whoever was erased is gone from the file too
 )
 
-HEAD = "0002"
+HEAD = "0003"
 """the newest migration; a test compares it with the folder, so that opening a database need not import alembic"""
 
 

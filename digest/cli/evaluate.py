@@ -1,0 +1,94 @@
+"""How good the ranking is, replayed on files."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from digest.cli.terminal import PLAIN, Json, console, progress, say, say_json, table
+
+if TYPE_CHECKING:
+    pass
+
+cli = typer.Typer(**PLAIN)
+evaluate_cli = typer.Typer(help="How good the ranking is, replayed on files; needs no configuration.", **PLAIN)
+cli.add_typer(evaluate_cli, name="evaluate")
+
+
+@evaluate_cli.command("relevance")
+def evaluate_relevance(
+    papers: Annotated[list[Path], typer.Option(help="JSON Lines with id, title, abstract; may be .gz and given again")],
+    topics: Annotated[Path, typer.Option(help="JSON list of {tag, description, relevant: [ids]}")],
+    votes: Annotated[int, typer.Option(min=0, help="papers that the reader has voted up; 0: the words alone")] = 0,
+    methods: Annotated[str, typer.Option(help='which, separated by commas: "digest,bm25"; all when left out')] = "",
+    seed: Annotated[int, typer.Option(min=0, help="of the halves and the intervals")] = 0,
+    json: Json = False,
+) -> None:
+    """Rank all papers for each topic, by our ranker and by the usual methods."""
+    from digest.services import evaluate
+
+    wanted = [name.strip() for name in methods.split(",") if name.strip()]
+    with progress("ranking", len(evaluate.chosen(wanted, votes)[0])) as step:
+        found = evaluate.relevance(papers, topics, wanted, votes, seed, step)
+    for note in found.left_out:
+        typer.echo(f"left out: {note}", err=True)
+    if json:
+        say_json(
+            {
+                "methods": {name: scores.means for name, scores in found.methods.items()},
+                "intervals": {name: scores.intervals for name, scores in found.methods.items()},
+                "ahead": {name: scores.ahead for name, scores in found.methods.items() if scores.ahead},
+                "topics": found.topics,
+                "papers": found.papers,
+                "votes": votes,
+                "seed": seed,
+            }
+        )
+        return
+    measures = next(iter(found.methods.values())).means
+    made = table(
+        "method", *measures, "nDCG@10 of digest over it", title=f"{found.topics} topics, {found.papers} papers"
+    )
+    best = {measure: max(scores.means[measure] for scores in found.methods.values()) for measure in measures}
+    for name, scores in found.methods.items():
+        cells = [
+            _best(f"{value:.3f}", value == best[measure])
+            + " [dim]{:.3f}–{:.3f}[/dim]".format(*scores.intervals[measure])
+            for measure, value in scores.means.items()
+        ]
+        ahead = "{:.2f}× [dim]{:.2f}–{:.2f}[/dim]".format(*scores.ahead) if scores.ahead else ""
+        made.add_row(name, *cells, ahead)
+    console(markup=True).print(made)
+    if votes:
+        say(f"{votes} votes: digest and svm learn from them, the other methods know the words alone")
+
+
+def _best(text: str, best: bool) -> str:
+    return f"[bold]{text}[/bold]" if best else text
+
+
+@evaluate_cli.command("trend")
+def evaluate_trend(
+    papers: Annotated[Path, typer.Option(help="JSON Lines with id, day, snapshot_at and the counts at that moment")],
+    outcomes: Annotated[Path, typer.Option(help="JSON Lines with id, day and late_upvotes")],
+    json: Json = False,
+) -> None:
+    """Rank each day's papers by the trend of the early look, against what became of them."""
+    from dataclasses import asdict
+
+    from digest.services import evaluate
+
+    with progress("ranking days", None) as step:
+        found = evaluate.trend(papers, outcomes, step)
+    if json:
+        say_json(asdict(found))
+        return
+    names = [(method, measure) for method, measures in found.methods.items() for measure in measures]
+    made = table("day", "papers", *(f"{method}\n{measure}" for method, measure in names))
+    for day in found.days:
+        made.add_row(day.day, str(day.papers), *(f"{day.methods[method][measure]:.3f}" for method, measure in names))
+    made.add_section()
+    best = {measure: max(means[measure] for means in found.methods.values()) for _, measure in names}
+    cells = [(found.methods[method][measure], measure) for method, measure in names]
+    made.add_row("mean", "", *(_best(f"{value:.3f}", value == best[measure]) for value, measure in cells))
+    console(markup=True).print(made)

@@ -1,0 +1,93 @@
+"""What comes back: bounces, complaints, and what mail providers report."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from digest.cli.terminal import PLAIN, Json, console, progress, say, say_json, session, table
+from digest.errors import ConfigError
+
+if TYPE_CHECKING:
+    pass
+
+cli = typer.Typer(**PLAIN)
+events_cli = typer.Typer(help="What mail providers report.", **PLAIN)
+cli.add_typer(events_cli, name="events")
+
+
+@cli.command()
+def bounces(
+    maildir: Annotated[Path, typer.Option(help="the folder that bounces are delivered into")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what each mail is, and change nothing")] = False,
+    json: Json = False,
+) -> None:
+    """Read what came back: bounces, complaints, delays, answering machines. Mails leave the folder as they are done."""
+    if dry_run:
+        _read_bounces(maildir, json)
+        return
+    with progress("reading", None) as step:
+        learned = session.app.feedback.mails(maildir, step)
+    if json:
+        say_json(vars(learned))
+    else:
+        say(", ".join(f"{number} {kind}" for kind, number in learned.kinds.items()) or f"{maildir}: nothing came back")
+        say(", ".join(f"{number} {effect}" for effect, number in learned.effects.items()))
+    if learned.quarantined and not json:
+        say(f"{learned.quarantined} are in {maildir}-quarantine: no reports, or about no message of ours")
+    if learned.paused:
+        typer.echo(f"sending is paused: {learned.paused}; mend it, then run `digest resume`", err=True)
+        raise typer.Exit(6)
+
+
+def _read_bounces(maildir: Path, json: bool) -> None:
+    """Needs no configuration."""
+    from rich.markup import escape
+
+    from digest.delivery.bounces import read
+    from digest.delivery.spool import Spool
+
+    spool = Spool(maildir)
+    found = [(spool.name(path), read(spool.raw(path))) for path in spool.files()]
+    if json:
+        say_json([{"file": name, **report.as_json()} for name, report in found])
+        return
+    made = table("file", "kind", "address", "status", "class", "reason")
+    for name, report in found:
+        for failed in report.recipients or [None]:
+            made.add_row(name, report.kind, *(map(escape, failed.as_json().values()) if failed else ()))
+    console().print(made)
+
+
+@events_cli.command("parse")
+def events_parse(
+    file: Annotated[Path, typer.Argument(help="a callback's body, as JSON")],
+    provider: Annotated[str, typer.Option(help="mailgun, postmark, resend, sendgrid or ses")],
+    json: Json = False,
+) -> None:
+    """Say what a provider's callback means; changes nothing, and needs no configuration."""
+    from rich.markup import escape
+
+    from digest.delivery import events
+
+    found = events.provider(provider).parse(_json(file), {})
+    if json:
+        say_json([event.as_json() for event in found])
+        return
+    made = table("event", "recipient", "message id", "reason", "class", "response")
+    for event in found:
+        told = (event.event, event.recipient, event.message_id, event.reason, event.blame, event.response)
+        made.add_row(*map(escape, told))
+    console().print(made)
+
+
+def _json(file: Path) -> Any:
+    """Raises ConfigError naming the file."""
+    import json
+
+    try:
+        return json.loads(file.read_bytes())
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{file}: no JSON: {error}; save the body of the callback as it came") from error

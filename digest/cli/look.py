@@ -1,0 +1,218 @@
+"""Looking: what would be sent, what was sent, and how things stand."""
+
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from digest.cli.terminal import PLAIN, Json, console, day, edition_id, interest_in, say, say_json, session, table
+from digest.errors import NotFound
+
+if TYPE_CHECKING:
+    from digest.app import App
+    from digest.services.publish import Preview
+
+cli = typer.Typer(**PLAIN)
+deliveries_cli = typer.Typer(help="Who got it, and who did not.", **PLAIN)
+cli.add_typer(deliveries_cli, name="deliveries")
+
+
+@cli.command()
+def editions(json: Json = False) -> None:
+    """The editions, newest first, and what became of their digests."""
+    app = session.app
+    counts = app.catalog.deliveries.by_edition()
+    if json:
+        say_json([{"date": when, **counts.get(when, {})} for when in app.catalog.editions.dates()])
+        return
+    made = table("edition", "digests")
+    for when in app.catalog.editions.dates():
+        made.add_row(str(when), ", ".join(f"{number} {state}" for state, number in counts.get(when, {}).items()))
+    console().print(made)
+
+
+@cli.command()
+def preview(
+    subscriber: Annotated[str | None, typer.Argument(help="address or public id of a subscriber")] = None,
+    topics: Annotated[str | None, typer.Option(help='names, separated by commas: "a,b"; others are free text')] = None,
+    edition: Annotated[str | None, typer.Option(metavar="DATE")] = None,
+    count: Annotated[int, typer.Option(min=1, max=50, help="papers at most, with --topics")] = 10,
+    html: Annotated[Path | None, typer.Option(help="write the HTML part to this file")] = None,
+    text: Annotated[bool, typer.Option("--text", help="print the plain-text part")] = False,
+    eml: Annotated[Path | None, typer.Option(help="write the whole message to this file")] = None,
+    open_: Annotated[bool, typer.Option("--open", help="show the HTML part in the browser")] = False,
+    gallery: Annotated[
+        bool,
+        typer.Option("--gallery", help="everything side by side, on a page of this machine; with --html, as a file"),
+    ] = False,
+) -> None:
+    """Show a digest exactly as it would be sent. Sends nothing; its links do nothing."""
+    app = session.app
+    if gallery:
+        _gallery(app, {"who": subscriber, "topics": topics, "edition": edition, "count": str(count)}, html, open_)
+        return
+    reader = app.subscriptions.find(subscriber) if subscriber else app.publish.anybody(interest_in(topics or ""), count)
+    found = app.publish.preview(reader, day(edition) if edition else None)
+    if eml:
+        eml.write_bytes(found.message)
+    if html or open_:
+        page = html or session.app.settings.root / "preview.html"
+        page.write_text(found.parts.html, encoding="utf-8")
+        if open_:
+            typer.launch(page.absolute().as_uri())
+    for path in filter(None, (html, eml)):
+        say(f"wrote {path}")
+    if text:
+        say(found.parts.text)
+    elif not (html or eml or open_):
+        _show(found)
+
+
+def _gallery(app: "App", said: dict[str, str | None], file: Path | None, open_: bool) -> None:
+    from urllib.parse import urlencode
+
+    from digest.web.gallery import Asked, Gallery, server
+
+    made, said_ = Gallery(app), {name: value for name, value in said.items() if value}
+    if file:
+        file.write_text(made.page(Asked.of(said_)), encoding="utf-8")
+        say(f"wrote {file}")
+        return
+    with server(made) as serving:
+        url = f"http://127.0.0.1:{serving.server_port}/?{urlencode(said_)}"
+        say(f"{url}\nloads again when a template changes; stop with Ctrl-C")
+        if open_:
+            typer.launch(url)
+        serving.serve_forever()
+
+
+def _show(preview: "Preview") -> None:
+    """Plain, not Rich: somebody waits for this, and Rich takes longer to load than the cards to print."""
+    from textwrap import fill
+
+    width = max(40, min(shutil.get_terminal_size().columns, 100))
+
+    def line(text: str, indent: str = "   ", **style: Any) -> None:
+        if text:
+            filled = fill(text, width, initial_indent=indent, subsequent_indent="   ", break_on_hyphens=False)
+            say(typer.style(filled, **style))
+
+    line(preview.parts.subject, "", bold=True)
+    line(f"edition of {preview.edition.date}, turn {preview.turn}, {len(preview.items)} papers", "", dim=True)
+    for place, item in enumerate(preview.items, 1):
+        card = item.candidate.card
+        say()
+        line(card.title, f"{place}. ", bold=True)
+        line(", ".join(card.authors[:3]) + (f" and {len(card.authors) - 3} more" if card.authors[3:] else ""), dim=True)
+        why, trend = " · ".join(item.reasons), item.candidate.trend_line
+        line("" if trend in why else trend)
+        line(why)
+        line(card.links[0][1] if card.links else "", fg="blue")
+    if not preview.items:
+        say("nothing fits: this turn would be skipped")
+
+
+@cli.command()
+def status(json: Json = False) -> None:
+    """Counts and health; exit code 1 when a person should look."""
+    found = session.app.doctor.status()
+    if json:
+        from dataclasses import asdict
+
+        say_json(asdict(found))
+    else:
+        edition = f"{found.editions}, newest {found.newest}" if found.newest else "none yet"
+        say(f"papers       {found.papers}\neditions     {edition}")
+        say("subscribers  " + (", ".join(f"{n} {s}" for s, n in found.subscribers.items()) or "none"))
+        say("deliveries   " + (", ".join(f"{n} {s}" for s, n in found.deliveries.items() if n) or "none"))
+        say(f"next due     {found.next_due:%Y-%m-%d %H:%M} UTC" if found.next_due else "next due     nothing")
+        made = table("source", "answered", "brought something new")
+        for source in found.sources:
+            times = [f"{at:%Y-%m-%d %H:%M}" if at else "-" for at in (source.answered, source.brought)]
+            made.add_row(source.name, *times)
+        if found.sources:
+            console().print(made)
+        for problem in found.problems:
+            say(f"! {problem}")
+    raise typer.Exit(1 if found.problems else 0)
+
+
+def health() -> int:
+    problems = session.app.doctor.problems()
+    for problem in problems:
+        typer.echo(problem, err=True)
+    return 1 if problems else 0
+
+
+@cli.command()
+def lint(json: Json = False) -> None:
+    """Check the mail templates, ours and yours: exit code 4 when one has an error, notes are for information."""
+    from dataclasses import asdict
+
+    from digest.rendering.review import review
+
+    app = session.app
+    findings = review(app.templates, app.publication)
+    if json:
+        say_json([asdict(finding) for finding in findings])
+    for found in () if json else findings:
+        say(f"{found.file}{f':{found.line}' if found.line else ''}: {found.severity}: {found.message} [{found.rule}]")
+    errors = sum(found.severity == "error" for found in findings)
+    typer.echo(f"{errors} errors, {len(findings) - errors} notes", err=True)
+    if errors:
+        raise typer.Exit(4)
+
+
+@cli.command()
+def topics() -> None:
+    """The topics that subscribers can tick."""
+    made = table("topic", "slug", "description")
+    for topic in session.app.subscriptions.topics():
+        made.add_row(topic.name, topic.slug, topic.description)
+    console().print(made)
+
+
+@deliveries_cli.command("list")
+def deliveries_list(
+    edition: Annotated[str | None, typer.Option(metavar="DATE")] = None,
+    state: Annotated[
+        str | None, typer.Option(help="pending sending sent failed suppressed expired uncertain skipped")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """One line a turn: whose, its state and why."""
+    from digest.model import State
+
+    app = session.app
+    if state and state not in list(State):
+        raise typer.BadParameter(f"{state!r} is no state; choose from {', '.join(State)}")
+    number = edition_id(app, day(edition)) if edition else None
+    rows = app.catalog.deliveries.of(edition=number, state=State(state) if state else None)
+    if json:
+        say_json([{"id": d.digest.id, "turn": d.digest.turn, "state": d.state, "reason": d.reason} for d in rows])
+        return
+    made = table("id", "subscriber", "turn", "papers", "state", "why")
+    for d in rows:
+        who = app.catalog.subscribers.get(d.digest.subscriber).address
+        made.add_row(str(d.digest.id), who, d.digest.turn, str(len(d.digest.picks)), d.state, d.reason)
+    console().print(made)
+
+
+@deliveries_cli.command("show")
+def deliveries_show(
+    number: int, eml: Annotated[bool, typer.Option("--eml", help="the message itself")] = False
+) -> None:
+    """One delivery; with --eml its message again, byte for byte."""
+    app = session.app
+    found = app.catalog.deliveries.get(number)
+    if found is None:
+        raise NotFound(f"there is no delivery {number}")
+    reader = app.catalog.subscribers.get(found.digest.subscriber)
+    if eml:
+        sys.stdout.buffer.write(app.printing.message(found.digest, reader))
+        return
+    for name in ("state", "reason", "attempts", "sha256", "resent", "ended"):
+        say(f"{name:10} {getattr(found, name)}")
+    say(f"{'message-id':10} {found.digest.message_id}")

@@ -1,0 +1,109 @@
+"""Where papers come from."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from digest import __version__
+from digest.cli.terminal import PLAIN, Json, console, say, say_json, session, table
+from digest.errors import NotFound, SourceError
+
+if TYPE_CHECKING:
+    from digest.model import Listing
+    from digest.sources.detect import Found
+    from digest.sources.http import Http
+
+cli = typer.Typer(**PLAIN)
+sources_cli = typer.Typer(help="Where papers come from.", **PLAIN)
+cli.add_typer(sources_cli, name="sources")
+
+
+@sources_cli.command("list")
+def sources_list() -> None:
+    """The configured sources."""
+    made = table("source", "kind", "last answer", "trouble")
+    known = {source.name: source for source in session.app.catalog.papers.sources()}
+    for entry in session.app.settings.sources:
+        record = known.get(entry.name)
+        at = f"{record.answered:%Y-%m-%d %H:%M}" if record and record.answered else "never"
+        made.add_row(entry.name, entry.kind, at, (record.error if record else "") or "")
+    console().print(made)
+
+
+Internal = Annotated[bool, typer.Option("--internal", help="the address may lie outside the public internet")]
+
+
+@sources_cli.command("test")
+def sources_test(
+    what: Annotated[str, typer.Argument(metavar="FILE|URL|NAME")], json: Json = False, internal: Internal = False
+) -> None:
+    """Show what a file, an address or a configured source would bring; nothing is stored."""
+    try:
+        found = _looked_at(what, internal)
+    except SourceError as error:
+        if json:
+            say_json({"kind": "", "title": "", "health": "broken", "entries": [], "warnings": [str(error)]})
+        raise
+    batch = found.batch
+    if json:
+        entries = [_entry(listing) for listing in batch.listings]
+        say_json(
+            {"kind": found.kind, "title": found.title, "health": found.health}
+            | {"entries": entries, "warnings": batch.warnings}
+        )
+        return
+    made = table("announced", "ids", "title", title=f"{found.title or what} ({found.kind}, {found.health})")
+    for listing in batch.listings:
+        at = f"{listing.announced:%Y-%m-%d}" if listing.announced else "-"
+        made.add_row(at, "\n".join(f"{k}:{v}" for k, v in listing.ids.items()), listing.title)
+    console().print(made)
+    say("\n".join([f"{len(batch.listings)} listings", *batch.warnings]))
+
+
+def _looked_at(what: str, internal: bool) -> "Found":
+    from digest.sources import detect
+
+    configured = session.config.exists()
+    if configured and (source := next((source for source in session.app.sources if source.name == what), None)):
+        return detect.of(source, session.app.http, session.now())
+    if not what.startswith(("http:", "https:", "file:")) and not Path(what).is_file():
+        raise NotFound(f"{what} is no file, no http(s) address and no source; `digest sources list` shows the sources")
+    url = Path(what).resolve().as_uri() if Path(what).is_file() else what
+    return detect.at(url, _http(), session.now(), internal=internal)
+
+
+def _http() -> "Http":
+    """As configured, or without a configuration."""
+    from digest.sources.http import Http
+
+    return session.app.http if session.config.exists() else Http(f"digest/{__version__}", files=True)
+
+
+def _entry(listing: "Listing") -> dict[str, Any]:
+    from dataclasses import asdict
+
+    said = asdict(listing)
+    dates = {name: at and at.isoformat() for name, at in said.items() if name in ("announced", "updated")}
+    return {name: value for name, value in (said | dates).items() if name not in ("source", "key")}
+
+
+@sources_cli.command("add")
+def sources_add(url: str, name: Annotated[str, typer.Option()] = "", internal: Internal = False) -> None:
+    """Find the feed at an address, or on the page there, and add it to config.yaml."""
+    from digest.config import with_source
+    from digest.sources import detect
+
+    settings = session.app.settings
+    found = detect.behind(url, session.app.http, session.now(), internal=internal)
+    known = {source.options.get("url"): source.name for source in settings.sources}
+    called = name or " ".join(found.title.split())[:100] or found.url
+    if found.url in known or called in known.values():
+        there = known.get(found.url, called)
+        raise typer.BadParameter(f"{settings.path} has a source {there} already; --name gives another name")
+    entry = {"name": called, "kind": found.kind, "url": found.url} | ({"internal": True} if internal else {})
+    text, written = with_source(settings.path, entry)
+    if written:
+        say(f"added to {settings.path}, {len(found.batch.listings)} listings now:\n{text}")
+    else:
+        say(f"put this into the sources of {settings.path} ({len(found.batch.listings)} listings now):\n{text}")

@@ -1,0 +1,76 @@
+"""The configuration and the database."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from digest.cli.terminal import PLAIN, say, say_json, session
+
+if TYPE_CHECKING:
+    from digest.catalog import Catalog
+
+cli = typer.Typer(**PLAIN)
+config_cli = typer.Typer(help="What config.yaml says.", **PLAIN)
+db_cli = typer.Typer(help="The database.", **PLAIN)
+cli.add_typer(config_cli, name="config")
+cli.add_typer(db_cli, name="db")
+
+
+@config_cli.command("show")
+def config_show() -> None:
+    """All settings with their defaults, secrets masked."""
+    from digest.config import shown
+
+    say_json(shown(session.app.settings))
+
+
+@config_cli.command("schema")
+def config_schema() -> None:
+    """The JSON schema of config.yaml, for editors."""
+    from digest.config import schema
+
+    say_json(schema())
+
+
+@db_cli.command("upgrade")
+def db_upgrade() -> None:
+    """Bring the database to this program's schema; makes it if there is none."""
+    store = _catalog().store
+    store.create()
+    say(f"{store.name} has schema {store.version()}")
+
+
+@db_cli.command("backup")
+def db_backup(file: Path) -> None:
+    """A consistent copy, also while the digest runs (SQLite)."""
+    _catalog().store.backup(file)
+    say(f"wrote {file}")
+
+
+@db_cli.command("restore")
+def db_restore(file: Path) -> None:
+    """Put a backup in the database's place; sending is paused until you have looked (`status`, then `resume`)."""
+    app_catalog = _catalog()
+    app_catalog.store.restore(file)
+    app_catalog.store.require_current()
+    app_catalog.deliveries.pause("restored from a backup: digests may have been sent since", session.now())
+    say("restored, and sending is paused: see `digest status`, then `digest resume`")
+
+
+@db_cli.command("check")
+def db_check() -> None:
+    """What the database says is wrong with it; exit code 5 if anything is."""
+    store = _catalog().store
+    store.require_current()
+    problems = store.problems()
+    say("\n".join(problems) or "the database is whole")
+    if problems:
+        raise typer.Exit(5)
+
+
+def _catalog() -> "Catalog":
+    from digest import config
+    from digest.catalog import Catalog
+
+    return Catalog(config.load(session.config).database_url)
