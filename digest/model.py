@@ -277,6 +277,24 @@ class Schedule:
 
 
 @dataclass(frozen=True, slots=True)
+class Steering:
+    """How a subscriber mixes their digest, beside what they are interested in."""
+
+    mine: float = 1.0
+    """how much what they asked for and voted for counts, and"""
+    trending: float = 1.0
+    """how much the trend does: 1 as usual, 0 not at all"""
+    explore: int = 1
+    """places for something outside of what they asked for"""
+    least: float = 0.0
+    """papers with a lower score are left out"""
+    quota: int = 0
+    """papers per topic at most; 0 for as many as there are"""
+    languages: tuple[str, ...] = ()
+    """ISO 639-1 codes; papers known to be in others are left out, unless empty"""
+
+
+@dataclass(frozen=True, slots=True)
 class Subscriber:
     id: int
     public_id: str
@@ -292,6 +310,7 @@ class Subscriber:
     since: datetime | None = None
     """when the subscription was confirmed"""
     paused_until: date | None = None
+    steering: Steering = Steering()
 
 
 # ---------------------------------------------------------------- the ledger

@@ -1,7 +1,7 @@
 """Subscribers, what they want and when their next turn is due."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from digest.catalog import tables as t
 from digest.catalog.store import Store
-from digest.model import Cadence, Interest, Schedule, Standing, Subscriber, Turn
+from digest.model import Cadence, Interest, Schedule, Standing, Steering, Subscriber, Turn
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,14 @@ class Subscribers:
             db.execute(delete(t.interests).where(t.interests.c.subscriber_id == number))
             db.execute(delete(t.sign_ups).where(func.lower(t.sign_ups.c.address) == func.lower(address or "")))
             db.execute(update(t.consents).where(t.consents.c.subscriber == public_id).values(proof={}))
-            gone = {"address": None, "standing": Standing.LEFT, "next_turn": None, "next_due": None, "zone": "UTC"}
+            gone = {
+                "address": None,
+                "standing": Standing.LEFT,
+                "next_turn": None,
+                "next_due": None,
+                "zone": "UTC",
+                "steering": None,
+            }
             db.execute(update(t.subscribers).where(t.subscribers.c.id == number).values(gone))
 
     def due_chunks(self, now: datetime, size: int) -> list[tuple[int, int]]:
@@ -167,7 +174,12 @@ def _subscriber(r: Any, interest: Interest) -> Subscriber:
         r.minimum,
         r.since,
         r.paused_until,
+        _steering(r.steering) if r.steering else Steering(),
     )
+
+
+def _steering(row: dict[str, Any]) -> Steering:
+    return Steering(**row | {"languages": tuple(row["languages"])})
 
 
 def _row(person: Subscriber) -> dict[str, Any]:
@@ -176,6 +188,7 @@ def _row(person: Subscriber) -> dict[str, Any]:
         "public_id": person.public_id, "address": person.address, "standing": person.standing,
         "cadence": schedule.cadence, "hour": schedule.hour, "zone": schedule.zone, "days": schedule.days,
         "count": person.count, "minimum": person.minimum, "since": person.since, "paused_until": person.paused_until,
+        "steering": None if person.steering == Steering() else asdict(person.steering),
     }  # fmt: skip
 
 

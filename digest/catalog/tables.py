@@ -140,6 +140,7 @@ subscribers = Table(
     Column("minimum", Integer, nullable=False),
     Column("since", Instant),
     Column("paused_until", Date),
+    Column("steering", JSON(none_as_null=True)),  # null: as usual
     Column("next_turn", String(10)),
     Column("next_due", Instant),
     Index("ix_subscribers_address", text("lower(address)"), unique=True),  # as `by_address` looks for it

@@ -11,6 +11,7 @@ from digest.catalog import Catalog
 from digest.catalog.store import HEAD, MIGRATIONS
 from digest.catalog.tables import metadata
 from digest.errors import CatalogError, ConfigError
+from digest.model import Steering
 
 no_root = pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 
@@ -98,6 +99,15 @@ def test_a_database_that_is_asked_by_too_many_at_once_says_so(catalog, monkeypat
             others.enter_context(catalog.store.read())
         with pytest.raises(CatalogError, match="all connections are busy"):
             catalog.store.version()
+
+
+def test_how_a_subscriber_steers_is_kept_and_forgotten_with_the_person(catalog):
+    steered = subscriber(steering=Steering(trending=0.5, explore=0, quota=3, languages=("de", "en")))
+    kept = catalog.subscribers.put(steered, None)
+    assert kept.steering == steered.steering
+    assert catalog.subscribers.put(subscriber(), None).steering == Steering()
+    catalog.subscribers.erase(kept.id)
+    assert catalog.subscribers.get(kept.id).steering == Steering()
 
 
 def test_one_address_is_one_subscriber_however_it_is_written(catalog):
