@@ -11,6 +11,7 @@ from digest.catalog.papers import Papers
 from digest.catalog.store import Store
 from digest.catalog.subscribers import Subscribers
 from digest.catalog.topics import Topics
+from digest.catalog.votes import Votes
 
 
 class Catalog:
@@ -25,3 +26,4 @@ class Catalog:
         self.editions = Editions(self.store)
         self.deliveries = Deliveries(self.store)
         self.feedback = Feedback(self.store)
+        self.votes = Votes(self.store)

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Select, bindparam, func, select, update
 
 from digest.catalog import tables as t
-from digest.catalog.store import Store
+from digest.catalog.store import Store, chunks
 from digest.model import Digest, Skipped, State, Turn, pack, unpack
 
 
@@ -86,9 +86,9 @@ class Deliveries:
         with self._store.write() as db:
             ids = list(db.scalars(wanted))
             taken = {"state": State.SENDING, "worker": worker, "attempts": d.c.attempts + 1}
-            for chunk in _chunks(ids):
+            for chunk in chunks(ids):
                 db.execute(update(d).where(d.c.id.in_(chunk)).values(taken))
-            rows = [row for chunk in _chunks(ids) for row in db.execute(_all().where(d.c.id.in_(chunk)))]
+            rows = [row for chunk in chunks(ids) for row in db.execute(_all().where(d.c.id.in_(chunk)))]
         place = {number: i for i, number in enumerate(ids)}
         return sorted((_delivery(r) for r in rows), key=lambda delivery: place[delivery.digest.id])
 
@@ -112,7 +112,7 @@ class Deliveries:
         d = t.digests
         back = {"state": State.PENDING, "worker": None, "attempts": d.c.attempts - 1}
         with self._store.write() as db:
-            for chunk in _chunks(ids):
+            for chunk in chunks(ids):
                 db.execute(update(d).where(d.c.id.in_(chunk) & (d.c.state == State.SENDING)).values(back))
 
     def sending(self) -> list[Delivery]:
@@ -165,7 +165,7 @@ class Deliveries:
         reached = d.c.state.in_((State.PENDING, State.SENDING, State.SENT, State.UNCERTAIN))
         found: dict[int, list[tuple[int, tuple[int, ...]]]] = {number: [] for number in subscribers}
         with self._store.read() as db:
-            for chunk in _chunks(subscribers):
+            for chunk in chunks(subscribers):
                 wanted = d.c.subscriber_id.in_(chunk) & (d.c.date > after) & reached
                 for r in db.execute(select(d.c.subscriber_id, d.c.edition_id, d.c.picks).where(wanted)):
                     found[r.subscriber_id].append((r.edition_id, tuple(p.ordinal for p in unpack(r.picks))))
@@ -177,7 +177,7 @@ class Deliveries:
         found: dict[int, int] = dict.fromkeys(subscribers, 0)
         over: set[int] = set()
         with self._store.read() as db:
-            for chunk in _chunks(subscribers):
+            for chunk in chunks(subscribers):
                 wanted = select(d.c.subscriber_id, d.c.reason, d.c.state, d.c.picks).where(d.c.subscriber_id.in_(chunk))
                 for r in db.execute(wanted.order_by(d.c.id.desc())):
                     if r.subscriber_id in over:
@@ -289,8 +289,3 @@ def _delivery(r: Any) -> Delivery:
         r.since,
     )
     return Delivery(digest, State(r.state), r.reason, r.attempts, r.sha256, r.resent, r.ended)
-
-
-def _chunks(ids: Iterable[int], size: int = 500) -> list[list[int]]:
-    numbers = list(ids)
-    return [numbers[i : i + size] for i in range(0, len(numbers), size)]

@@ -3,16 +3,15 @@
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, insert, select, tuple_, update
 
 from digest.catalog import tables as t
-from digest.catalog.store import Store
+from digest.catalog.store import Store, chunks
 from digest.model import Batch, Card, Listing, Memory, Signal
 
 SCHEMES = ("arxiv", "doi", "url", "title")
@@ -127,7 +126,7 @@ class Papers:
         s = t.signals
         found: list[Signal] = []
         with self._store.read() as db:
-            for chunk in _chunks(papers):
+            for chunk in chunks(papers):
                 rows = db.execute(select(s).where(s.c.paper_id.in_(chunk), s.c.at <= until).order_by(s.c.at, s.c.id))
                 found += [Signal(r.paper_id, r.source, r.kind, r.value, r.at) for r in rows]
         return found
@@ -159,7 +158,7 @@ class _Merge:
 
     def _load(self, listings: Sequence[Listing]) -> None:
         keys = {listing.key for listing in listings}
-        for chunk in _chunks(keys):
+        for chunk in chunks(keys):
             rows = self.db.execute(
                 select(t.listings.c.key, t.listings.c.paper_id).where(
                     t.listings.c.source == self.source, t.listings.c.key.in_(chunk)
@@ -167,10 +166,10 @@ class _Merge:
             )
             self.by_key |= {r.key: r.paper_id for r in rows}
         ids = {(scheme, listing.ids[scheme]) for listing in listings for scheme in SCHEMES if scheme in listing.ids}
-        for pairs in _chunks(ids):
+        for pairs in chunks(ids):
             found = select(t.paper_ids).where(tuple_(t.paper_ids.c.scheme, t.paper_ids.c.value).in_(pairs))
             self.by_id |= {(r.scheme, r.value): r.paper_id for r in self.db.execute(found)}
-        for numbers in _chunks({*self.by_key.values(), *self.by_id.values()}):
+        for numbers in chunks({*self.by_key.values(), *self.by_id.values()}):
             for row in self.db.execute(select(t.papers).where(t.papers.c.id.in_(numbers))).mappings():
                 self.papers[row["id"]] = _Known(row["id"], dict(row))
             for r in self.db.execute(select(t.paper_ids).where(t.paper_ids.c.paper_id.in_(numbers))):
@@ -294,10 +293,3 @@ def _card(row: Any) -> Card:
 def _links(links: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     order = ("abstract", "pdf", "code", "project", "discussion")
     return tuple((what, links[what]) for what in (*order, *sorted(links.keys() - set(order))) if what in links)
-
-
-def _chunks(values: Iterable[Any], size: int = 400) -> Iterator[list[Any]]:
-    """Lists short enough for one statement's parameters."""
-    rest = iter(values)
-    while chunk := list(islice(rest, size)):
-        yield chunk

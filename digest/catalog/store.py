@@ -2,11 +2,12 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Insert, Table, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
@@ -14,6 +15,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import StaticPool
 
 from digest.errors import Busy, CatalogError, ConfigError
+
+T = TypeVar("T")
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 PRAGMAS = (
@@ -183,6 +186,13 @@ _ADVICE = {
     "no such table": "run `digest db upgrade`",
     "malformed": "restore a backup (`digest db restore`)",
 }
+
+
+def chunks(values: Iterable[T], size: int = 400) -> Iterator[list[T]]:
+    """Lists short enough for one statement's parameters."""
+    rest = iter(values)
+    while chunk := list(islice(rest, size)):
+        yield chunk
 
 
 def _sqlite(url: str, in_memory: bool) -> Engine:

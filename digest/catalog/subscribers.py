@@ -71,7 +71,8 @@ class Subscribers:
         with self._store.write() as db:
             public_id = db.scalar(select(t.subscribers.c.public_id).where(t.subscribers.c.id == number))
             address = db.scalar(select(t.subscribers.c.address).where(t.subscribers.c.id == number))
-            db.execute(delete(t.interests).where(t.interests.c.subscriber_id == number))
+            for what in (t.interests, t.votes):
+                db.execute(delete(what).where(what.c.subscriber_id == number))
             db.execute(delete(t.sign_ups).where(func.lower(t.sign_ups.c.address) == func.lower(address or "")))
             db.execute(update(t.consents).where(t.consents.c.subscriber == public_id).values(proof={}))
             gone = {

@@ -162,6 +162,17 @@ interests = Table(
     Column("weight", Float, nullable=False),
 )
 
+# one for each subscriber and paper; the last one counts
+votes = Table(
+    "votes",
+    metadata,
+    Column("subscriber_id", ForeignKey("subscribers.id", ondelete="CASCADE"), primary_key=True),
+    Column("paper_id", ForeignKey("papers.id"), primary_key=True),
+    Column("value", Integer, nullable=False),  # +1 or -1
+    Column("at", Instant, nullable=False),
+    Column("origin", String(10), nullable=False),
+)
+
 # requests to subscribe, and at the same time the queue of confirmation mails
 sign_ups = Table(
     "sign_ups",

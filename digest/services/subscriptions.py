@@ -214,6 +214,7 @@ class Subscriptions:
             **asdict(subscriber),
             "topics": [topic.name for topic in self.catalog.topics.all() if topic.id in subscriber.interest.topics],
             "consents": self.catalog.consents.history(subscriber.public_id),
+            "votes": self.catalog.votes.history(subscriber.id),
             "digests": [
                 {"turn": d.digest.turn, "date": d.digest.date, "state": d.state}
                 for d in self.catalog.deliveries.of(subscriber=subscriber.id)

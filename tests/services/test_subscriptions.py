@@ -4,7 +4,7 @@ from email import message_from_bytes, policy
 from threading import Thread
 
 import pytest
-from factories import NOW
+from factories import NOW, batch, listing
 
 from digest.errors import AddressError, BadLink, DigestError, NotFound
 from digest.links import Purpose
@@ -217,9 +217,12 @@ def test_an_unknown_subscriber_is_named(app):
 
 def test_an_export_holds_all_that_is_known_of_a_person(app):
     ada = app.subscriptions.add("ada@example.org", Interest({1: 1.0}), WEEKLY, "asked")
+    app.catalog.papers.take("arxiv", batch(listing(title="Owls at night")), NOW, KEPT)
+    app.catalog.votes.put(ada.id, 1, -1, "mail", NOW)
     export = app.subscriptions.exported(ada)
     assert (export["address"], export["topics"]) == ("ada@example.org", ["Retrieval"])
     assert export["consents"][0]["proof"] == {"reason": "asked"}
+    assert export["votes"] == [{"paper": 1, "title": "Owls at night", "value": -1, "at": NOW, "origin": "mail"}]
 
 
 class Line:

@@ -1,0 +1,62 @@
+"""What subscribers think of papers: one vote for each paper, up or down."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, select
+
+from digest.catalog import tables as t
+from digest.catalog.store import Store, chunks
+
+ORIGINS = ("mail", "page", "pasted")
+"""where a vote can come from"""
+
+
+class Votes:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def put(self, subscriber: int, paper: int, value: int, origin: str, now: datetime) -> None:
+        """Remember +1 or -1, in the place of an earlier vote on the same paper; 0 withdraws it."""
+        v = t.votes
+        with self._store.write() as db:
+            if not value:
+                db.execute(delete(v).where((v.c.subscriber_id == subscriber) & (v.c.paper_id == paper)))
+                return
+            said = {"value": 1 if value > 0 else -1, "at": now, "origin": origin}
+            row = self._store.insert(v).values(subscriber_id=subscriber, paper_id=paper, **said)
+            db.execute(row.on_conflict_do_update(index_elements=["subscriber_id", "paper_id"], set_=said))
+
+    def of(self, subscribers: Collection[int]) -> dict[int, tuple[tuple[int, int], ...]]:
+        """(paper, +1 or -1) by subscriber, the oldest vote first; who has not voted is left out."""
+        v = t.votes.c
+        found: dict[int, list[tuple[int, int]]] = {}
+        with self._store.read() as db:
+            for some in chunks(subscribers):
+                wanted = select(v.subscriber_id, v.paper_id, v.value).where(v.subscriber_id.in_(some))
+                for who, paper, value in db.execute(wanted.order_by(v.subscriber_id, v.at, v.paper_id)):
+                    found.setdefault(who, []).append((paper, value))
+        return {who: tuple(votes) for who, votes in found.items()}
+
+    def texts(self, papers: Collection[int]) -> dict[int, str]:
+        """Title and abstract of each paper that there is."""
+        p = t.papers.c
+        found: dict[int, str] = {}
+        with self._store.read() as db:
+            for some in chunks(papers):
+                rows = db.execute(select(p.id, p.title, p.abstract).where(p.id.in_(some)))
+                found.update((r.id, f"{r.title}\n{r.abstract}") for r in rows)
+        return found
+
+    def history(self, subscriber: int) -> list[dict[str, Any]]:
+        """Every vote with its paper's title, for an export; the oldest first."""
+        v, p = t.votes.c, t.papers.c
+        wanted = select(v.paper_id.label("paper"), p.title, v.value, v.at, v.origin).join_from(t.votes, t.papers)
+        with self._store.read() as db:
+            return [dict(r._mapping) for r in db.execute(wanted.where(v.subscriber_id == subscriber).order_by(v.at))]
+
+    def reset(self, subscriber: int) -> int:
+        """Forget all votes of a subscriber; how many."""
+        with self._store.write() as db:
+            return db.execute(delete(t.votes).where(t.votes.c.subscriber_id == subscriber)).rowcount
