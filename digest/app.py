@@ -124,7 +124,8 @@ class App:
             timedelta(days=said.recent),
         )
         deadline = timedelta(hours=self.settings.delivery.deadline_hours)
-        return Publish(self.catalog, self.links, self.printing, rhythm, self.clock, deadline)
+        notes = self.doctor.notes
+        return Publish(self.catalog, self.links, self.printing, rhythm, self.clock, deadline, notes)
 
     @cached_property
     def deliver(self) -> "Deliver":

@@ -133,6 +133,8 @@ class Edition:
     opened: datetime
     candidates: tuple[Candidate, ...]
     topics: Mapping[int, str]
+    notes: tuple[str, ...] = ()
+    """what is missing from it and why, in plain sentences for its readers"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,13 +18,20 @@ class Editions:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def open(self, day: date, now: datetime, candidates: Sequence[Candidate], topics: dict[int, str]) -> bool:
+    def open(
+        self,
+        day: date,
+        now: datetime,
+        candidates: Sequence[Candidate],
+        topics: dict[int, str],
+        notes: Sequence[str] = (),
+    ) -> bool:
         """Freeze an edition; False, and nothing changes, when that date has one already."""
         with self._store.write() as db:
             if db.scalar(select(t.editions.c.id).where(t.editions.c.date == day)):
                 return False
-            row = insert(t.editions).values(date=day, opened=now, topics={str(k): v for k, v in topics.items()})
-            number = db.scalar(row.returning(t.editions.c.id))
+            row = {"date": day, "opened": now, "topics": {str(k): v for k, v in topics.items()}, "notes": list(notes)}
+            number = db.scalar(insert(t.editions).values(row).returning(t.editions.c.id))
             cards = [_frozen(c.card) for c in candidates]
             if candidates:
                 db.execute(self._store.ignoring(t.cards), [{"hash": h, "content": text} for h, text in cards])
@@ -54,7 +61,8 @@ class Editions:
                 .order_by(c.ordinal)
             )
             found = tuple(Candidate(r.ordinal, _card(r.content), r.since, r.trend, r.trend_line) for r in rows)
-        return Edition(number, edition.date, edition.opened, found, {int(k): v for k, v in edition.topics.items()})
+        topics = {int(k): v for k, v in edition.topics.items()}
+        return Edition(number, edition.date, edition.opened, found, topics, tuple(edition.notes or ()))
 
     def papers(self, numbers: Sequence[int]) -> dict[int, list[int]]:
         """Paper ids by ordinal, of several editions; without their cards."""

@@ -220,6 +220,7 @@ editions = Table(
     Column("date", Date, nullable=False, unique=True),
     Column("opened", Instant, nullable=False),
     Column("topics", JSON, nullable=False),
+    Column("notes", JSON),
 )
 
 # content-addressed: most cards stand in several editions

@@ -58,6 +58,11 @@ class Doctor:
             problems=self.problems(),
         )
 
+    def notes(self, now: datetime) -> tuple[str, ...]:
+        """What readers of an edition that opens now should know is missing, in plain sentences."""
+        records = [s for s in self.catalog.papers.sources() if s.name in self.sources and s.error]
+        return tuple(f"{s.name} could not be read" for s in records)
+
     def problems(self) -> list[str]:
         """What a person should look at; also when the catalog itself is the trouble."""
         try:

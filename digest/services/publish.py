@@ -95,6 +95,8 @@ class Publish:
     rhythm: Rhythm
     clock: Clock
     deadline: timedelta = timedelta(hours=24)
+    notes: Callable[[datetime], Sequence[str]] = lambda now: ()
+    """what an edition that opens now lacks, for its readers"""
     engine: Callable[["Publish"], Engine] = lambda self: Local({"compose": self.compose_chunk})
     _edition: Edition | None = field(default=None, repr=False)
     _pages: dict[tuple[int, str | None, int], tuple[Pick, ...]] = field(default_factory=dict, repr=False)
@@ -118,7 +120,7 @@ class Publish:
             return Opened(None, waiting_for=late)
         candidates = self._candidates(now)
         topics = {topic.id: topic.name for topic in self.catalog.topics.all()}
-        new = self.catalog.editions.open(day, now, candidates, topics)
+        new = self.catalog.editions.open(day, now, candidates, topics, self.notes(now))
         return Opened(day, new, len(candidates))
 
     def _opens(self, day: date) -> datetime:

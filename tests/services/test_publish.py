@@ -291,3 +291,10 @@ def test_composing_a_chunk_asks_for_its_stationery_once_and_for_old_editions_onc
         app.publish.open()
         app.publish.compose()
     assert asked == ["digest", 1, "digest", 2, "digest"]
+
+
+def test_an_edition_says_which_source_it_lacks_and_goes_on_saying_so(make_app, papers, clock):
+    app = make_app("sources:\n  - {name: Journal, kind: feed, url: 'file:gone.xml'}\n")
+    list(app.collect.collect())
+    app.publish.open(wait=False)
+    assert app.publish.edition().notes == ("Journal could not be read",)

@@ -10,6 +10,7 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
+    op.add_column("editions", sa.Column("notes", sa.JSON(), nullable=True))
     op.add_column("subscribers", sa.Column("steering", sa.JSON(), nullable=True))
     op.create_table(
         "votes",
