@@ -5,7 +5,7 @@ nobody owns is for `feed` to read or refuse.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from html.parser import HTMLParser
 from importlib import import_module
@@ -60,7 +60,8 @@ def of(source: Source, http: Http, now: datetime) -> Found:
     batch = source.fetch(kept, Memory())
     module = import_module(type(source).__module__)
     kind = module.__name__.rpartition(".")[2]
-    return Found(kind, _title(module, kept.answer), kept.answer.url if kept.answer else "", health(batch, now), batch)
+    url = kept.answer.url if kept.answer else ""
+    return Found(kind, _title(module, kept.answer), url, health(batch, now), _told(batch))
 
 
 def behind(url: str, http: Http, now: datetime, *, internal: bool = False) -> Found:
@@ -87,7 +88,7 @@ def _read(answer: Answer, http: Http, now: datetime) -> Found:
         error.name = ""  # it has none yet
         raise
     kind = module.__name__.rpartition(".")[2]
-    return Found(kind, _title(module, answer), answer.url, health(batch, now), batch)
+    return Found(kind, _title(module, answer), answer.url, health(batch, now), _told(batch))
 
 
 def _modules() -> Iterator[Any]:
@@ -100,6 +101,14 @@ def _modules() -> Iterator[Any]:
 def _title(module: ModuleType, answer: Answer | None) -> str:
     titled = getattr(module, "title", feed.title)
     return str(titled(answer)) if answer else ""
+
+
+def _told(batch: Batch) -> Batch:
+    """With a warning for what readers will miss."""
+    parts = {"abstract": "abstract", "authors": "authors", "date": "announced"}
+    lacks = {name: sum(not getattr(paper, field) for paper in batch.listings) for name, field in parts.items()}
+    said = [f"{n} of {len(batch.listings)} entries have no {name}" for name, n in lacks.items() if n]
+    return replace(batch, warnings=(*batch.warnings, *said))
 
 
 def health(batch: Batch, now: datetime) -> str:

@@ -6,6 +6,7 @@ cleans nothing: every field goes through `text`. An entry whose date cannot be r
 
 import re
 from calendar import timegm
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -58,6 +59,9 @@ _TAGS = 150_000  # 40 MB when each lies within the one before, seconds when they
 def read(answer: Answer) -> tuple[list[Entry], list[str]]:
     """feedparser's entries, and what is wrong with the document. Raises SourceError when it is no feed."""
     document, trouble = _parsed(answer)
+    if issue := said(document.feed, "prism_coverdisplaydate"):  # said once for all that is in it
+        for entry in document.entries:
+            entry.setdefault("prism_coverdisplaydate", issue)
     return document.entries, trouble
 
 
@@ -117,17 +121,19 @@ def fields(entry: Entry, source: str, base: str, *, commas: bool = False) -> dic
     name = batch.key(said(entry, "id"), links.get("abstract", ""))
     if not headline:
         raise batch.Unusable(f"it has no title ({name or 'nor a name'})")
-    abstract, described, doi = _description(entry)
-    authors = text.names((said(author, "name") for author in several(entry, "authors")), commas=commas) or described
+    told = _description(entry)
+    abstract = told["abstract"]
+    people = text.names((said(author, "name") for author in several(entry, "authors")), commas=commas)
+    authors = people or text.names([told.get("authors", "")])
     named = [said(entry, field) for field in ("prism_doi", "dc_identifier", "arxiv_doi", "id", "link")]
-    published, updated = moment(entry, "published"), moment(entry, "updated")
+    published, updated = moment(entry, "published") or _issued(entry, told.get("date", "")), moment(entry, "updated")
     return {
         "source": source,
         "key": name or batch.hashed("\n".join((headline, *authors))),
         "title": text.readable(headline),
         "abstract": "" if abstract == headline else text.readable(abstract),
         "authors": authors,
-        "ids": _ids([*named, doi], links.get("abstract", "")),
+        "ids": _ids([*named, told.get("doi", "")], links.get("abstract", "")),
         "categories": text.words(said(tag, "term") for tag in several(entry, "tags"))[:20],
         "links": links,
         "announced": published or updated,
@@ -147,13 +153,8 @@ def several(entry: Entry, field: str) -> list[Entry]:
 
 
 def _ids(named: list[str], address: str) -> dict[str, str]:
-    together = "\n".join(named)
-    found = {
-        "arxiv": text.arxiv_id(together),
-        "doi": text.doi(together),
-        "url": address if address.count("/") > 3 or "?" in address else None,  # a bare host is nobody's identity
-    }
-    return {scheme: value for scheme, value in found.items() if value}
+    bare = address.count("/") <= 3 and "?" not in address  # a bare host is nobody's identity
+    return text.ids("\n".join(named)) | ({"url": address} if address and not bare else {})
 
 
 def _links(entry: Entry, base: str) -> dict[str, str]:
@@ -167,30 +168,50 @@ def _links(entry: Entry, base: str) -> dict[str, str]:
     return links
 
 
-_DESCRIPTIONS = (  # of arXiv, Pensoft, ScienceDirect, PubMed and others, which hold more than the abstract, or less
+_DESCRIPTIONS = (  # of arXiv, Pensoft, ScienceDirect, PubMed, CNKI and others: more than the abstract, or less
     re.compile(r"arXiv:\S+ Announce Type: \S+(?: Abstract: (?P<abstract>.*))?"),
     re.compile(r".{0,300}?\bDOI: (?P<doi>10\.\S+) Authors?: (?P<authors>.+?) Abstract: (?P<abstract>.*?)(?: HTML.*)?"),
-    re.compile(r"Publication date: .{0,80}? Source: .{0,300}?(?: Author\(s\): (?P<authors>.*))?"),
+    re.compile(r"Publication date: (?P<date>.{0,80}?) Source: .{0,300}?(?: Author\(s\): (?P<authors>.*))?"),
     re.compile(r".{0,300}?\bdoi: (?P<doi>10\.\S+?)\.? .{0,100}?(?:NO )?ABSTRACT (?P<abstract>.*?)(?: ?PMID:.*)?"),
     re.compile(r"(?:Abstract|ABSTRACT|Summary) ?[:.]? (?P<abstract>[A-Z].*)"),
-    re.compile(r"N/A|Volume \d+, Issue .{0,80}|.{0,80}, (?:EarlyView|Ahead of Print)\."),
+    re.compile(r"(?P<authors>[\u4e00-\u9fff]{2,4}|[^\s;:.][^;:.]{1,60}(?:;[^\s;:.][^;:.]{1,60})+); (?P<abstract>.*)"),
+    re.compile(r"N/A|<正>.{0,9}|Volume \d+, Issue .{0,80}|.{0,80}, (?:EarlyView|Ahead of Print)\."),
+)
+_SCHWEIZERBART = re.compile(
+    r"<h1>.{1,3000}?</h1>\s*<b>(?P<authors>[^<]*)</b>.{1,1000}?<h2>[^<]*</h2>(?P<abstract>.*)", re.DOTALL
 )
 
 
-def _description(entry: Entry) -> tuple[str, tuple[str, ...], str]:
-    """Abstract, authors and DOI, as far as the description or the content has them."""
+def _description(entry: Entry) -> dict[str, str]:
+    """The `abstract`, and as far as the description or the content has them `authors`, `doi` and `date`."""
     parts = {said(entry, "summary"), *(said(part, "value") for part in several(entry, "content"))}
-    found = [_described(text.clean(part)) for part in parts]
-    return max(found, key=lambda described: len(described[0])) if len(found) > 1 else found[0]
+    found = [_described(part) for part in parts]
+    return max(found, key=lambda told: len(told["abstract"])) if len(found) > 1 else found[0]
 
 
-def _described(words: str) -> tuple[str, tuple[str, ...], str]:
-    for pattern in _DESCRIPTIONS:
-        if match := pattern.fullmatch(words):
-            of = {name: value for name, value in match.groupdict().items() if value}
-            authors = text.names([of["authors"]], commas=True) if "authors" in of else ()
-            return of.get("abstract", ""), authors, of.get("doi", "")
-    return words, (), ""
+def _described(raw: str) -> dict[str, str]:
+    if "</h1>" in raw[:3_500] and (match := _SCHWEIZERBART.search(raw[:20_000])):
+        return {name: text.clean(value) for name, value in match.groupdict().items()}
+    words = text.clean(raw)
+    match = next((match for pattern in _DESCRIPTIONS if (match := pattern.fullmatch(words))), None)
+    return {"abstract": ""} | {k: v for k, v in match.groupdict().items() if v} if match else {"abstract": words}
+
+
+def _issued(entry: Entry, described: str) -> datetime | None:
+    """The day of the issue, or the first of its month, where the entry itself has no date."""
+    if said(entry, "updated"):
+        return None
+    stated = next(filter(None, (said(entry, f"prism_{name}") for name in _ISSUED)), described)
+    if at := text.moment(stated):
+        return at
+    if not (match := re.search(r"(?:\b(\d\d?) )?\b([A-Z][a-z]{2,8}) (\d{4})$", stated)):
+        return None
+    with suppress(ValueError):
+        return text.moment(parsedate_to_datetime(f"{match[1] or 1} {match[2]} {match[3]} 00:00:00").isoformat())
+    return None
+
+
+_ISSUED = ("publicationdate", "coverdate", "coverdisplaydate")
 
 
 def moment(entry: Entry, field: str) -> datetime | None:

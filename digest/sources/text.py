@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urljoin, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
 
 from digest.sources import latex
 
@@ -138,7 +138,9 @@ def moment(stated: str) -> datetime | None:
 
 _HOST = re.compile(r"(?:[\w-]+\.)*[\w-]+|\[[0-9a-f:.]+\]", re.ASCII)
 _CANONICAL = re.compile(r"https?://[a-z0-9-]+(?:\.[a-z0-9-]+)+/[\w/.~:@!$&'()*+,;=%-]{0,500}", re.ASCII)
-_TRACKING = ("utm_", "fbclid", "gclid", "dgcid")
+_TRACKING = re.compile(
+    r"(?:^|&)(?:(?:utm_|fbclid|gclid|dgcid|wt_mc)[^&]*|af=R|rss=(?:1|yes)|source=rss[^&]*)(?=&|$)", re.IGNORECASE
+)
 
 
 def web_address(url: str, base: str = "") -> str | None:
@@ -156,17 +158,14 @@ def web_address(url: str, base: str = "") -> str | None:
         return None
     if port is not None and port != {"http": 80, "https": 443}[parts.scheme]:
         host = f"{host}:{port}"
-    query = parts.query
-    if any(word in query for word in _TRACKING):
-        pairs = parse_qsl(query, keep_blank_values=True)
-        query = urlencode([pair for pair in pairs if not pair[0].lower().startswith(_TRACKING)])
+    query = "" if host == "pubmed.ncbi.nlm.nih.gov" else _TRACKING.sub("", parts.query).lstrip("&")
     path, query = (quote(part, safe="/%:@!$&'()*+,;=~?") for part in (parts.path, query))
     address = urlunsplit((parts.scheme, host, path or "/", query, ""))
     return address if len(address) <= 2_000 else None
 
 
 _ARXIV = re.compile(
-    r"(?:\barxiv(?:\.org)?[:./](?:(?:abs|pdf|html|format|e-print|src)/)?|huggingface\.co/papers/)\s*(?P<id>"
+    r"(?:\b(?:ar|alpha)xiv(?:\.org)?[:./](?:(?:abs|pdf|html|format|e-print|src)/)?|huggingface\.co/papers/)\s*(?P<id>"
     r"\d\d(?:0[1-9]|1[0-2])\.\d{4,5}|[a-z-]{2,20}(?:\.[a-z-]{2,20})?/\d{7})(?![\d/])",
     re.IGNORECASE,
 )
@@ -192,6 +191,24 @@ def doi(text: str) -> str | None:
     if not (found := _DOI.search(unquote(text))):
         return None
     name = _PREPRINT.sub(r"\1", _PAGE.sub("", found[0].lower())).rstrip(".,;:'/")
+    if name.startswith("10.48550/arxiv"):  # says no more than the arXiv id in it, and may say the version
+        return None
     while name.endswith(")") and name.count(")") > name.count("("):
         name = name[:-1].rstrip(".,;")
     return name if len(name) <= 200 else None
+
+
+_PUBMED = re.compile(r"\b(?:(?:pubmed|PubMed)(?:\.ncbi\.nlm\.nih\.gov/|[:/])|(?:pmid|PMID):)\s*(\d{1,8})\b", re.ASCII)
+_OPENREVIEW = re.compile(r"\bopenreview\.net/(?:forum|pdf|attachment)\?(?:[^#\s]*&)?id=([\w-]{6,30})", re.ASCII)
+
+
+def ids(text: str) -> dict[str, str]:
+    """The identifiers of a paper in *text*, by scheme."""
+    pubmed, openreview = _PUBMED.search(text), _OPENREVIEW.search(text)
+    found = {
+        "arxiv": arxiv_id(text),
+        "doi": doi(text),
+        "pmid": pubmed and pubmed[1],
+        "openreview": openreview and openreview[1],
+    }
+    return {scheme: value for scheme, value in found.items() if value}

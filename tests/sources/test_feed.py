@@ -33,9 +33,9 @@ def test_a_journal_entry_becomes_a_listing(document: Document) -> None:
         title="Reefs of Acropora & their CO2 budget",
         abstract="Corals < 3 cm were weighed.",
         authors=("Ada Byron", "Grace Murray Hopper"),
-        ids={"doi": "10.5555/jir.2026.1", "url": "https://journal.example/doi/10.5555/JIR.2026.1?af=R"},
+        ids={"doi": "10.5555/jir.2026.1", "url": "https://journal.example/doi/10.5555/JIR.2026.1"},
         categories=("RESEARCH ARTICLE",),
-        links={"abstract": "https://journal.example/doi/10.5555/JIR.2026.1?af=R"},
+        links={"abstract": "https://journal.example/doi/10.5555/JIR.2026.1"},
         announced=datetime(2026, 1, 13, 6, 30, tzinfo=UTC),
     )
 
@@ -44,6 +44,45 @@ def test_a_description_may_hold_authors_and_doi(document: Document) -> None:
     beetles = batch(document("journal_rss2.xml")).listings[1]
     assert (beetles.abstract, beetles.authors) == ("Two new beetles.", ("Maria S. Merian", "Carl L."))
     assert beetles.ids == {"doi": "10.5555/jir.12.9"}
+
+
+@pytest.mark.parametrize(
+    ("description", "abstract", "authors", "day"),
+    [
+        ("Li WANG;Ping LIU;&lt;/br&gt;We see; so what.", "We see; so what.", ("Li WANG", "Ping LIU"), None),
+        ("刘若思;&lt;/br&gt;本文", "本文", ("刘若思",), None),
+        ("Geckos see; we ask how.", "Geckos see; we ask how.", (), None),
+        ("&lt;正&gt;~~", "", (), None),
+        (
+            "&lt;h1&gt;&lt;a&gt;The title&lt;/a&gt;&lt;/h1&gt; &lt;b&gt;Doan, Hai; Ho, Lam&lt;/b&gt;&lt;br/&gt; "
+            "&lt;a&gt;Hedwigia, 3&lt;/a&gt;, p. 1 - 9 &lt;h2&gt;Abstract&lt;/h2&gt;&lt;p&gt;Algae.&lt;/p&gt;",
+            "Algae.", ("Doan, Hai", "Ho, Lam"), None,
+        ),
+        ("Publication date: November 2021 Source: Anzeiger, 295 Author(s): Eva Ruiz", "", ("Eva Ruiz",), (2021, 11, 1)),
+        ("Publication date: Available online 12 Nov 2021 Source: A", "", (), (2021, 11, 12)),
+        ("Publication date: Smarch 2021 Source: A", "", (), None),
+    ],
+)  # fmt: skip
+def test_what_a_journal_puts_into_its_description_is_taken_apart(description, abstract, authors, day) -> None:
+    [paper] = batch(rss(item("The title", description=description))).listings
+    assert (paper.abstract, paper.authors) == (abstract, authors)
+    assert paper.announced == (day and datetime(*day, tzinfo=UTC))
+
+
+def test_the_date_of_an_issue_stands_for_the_entries_that_have_none() -> None:
+    prism = 'xmlns:prism="http://prismstandard.org/namespaces/2.0/basic/"'
+    issue = f"<prism:coverDisplayDate {prism}>4 November 2021</prism:coverDisplayDate>"
+    items = item("a"), item("b", pubDate="Mon, 12 Jan 2026 00:00:00 GMT")
+    served = rss(*items, title=f"An issue</title>{issue}<title>")
+    assert [paper.announced.isoformat()[:10] for paper in batch(served).listings] == ["2021-11-04", "2026-01-12"]
+
+
+def test_a_paper_of_pubmed_or_openreview_says_so() -> None:
+    link = "https://pubmed.ncbi.nlm.nih.gov/34811339/?utm_source=x&amp;fc=2021"
+    [one] = batch(rss(item("a", guid="pubmed:34811339", link=link))).listings
+    assert one.ids == {"pmid": "34811339", "url": "https://pubmed.ncbi.nlm.nih.gov/34811339/"}
+    [other] = batch(rss(item("a", link="https://openreview.net/pdf?id=Ab_-34xYz9"))).listings
+    assert other.ids["openreview"] == "Ab_-34xYz9"
 
 
 def test_an_address_that_entries_share_is_nobodys_identity(document: Document) -> None:

@@ -99,6 +99,8 @@ def test_much_hostile_text_takes_little_time(piece: str) -> None:
         ("HTTP://X.org:80", "http://x.org/"),
         ("https://x.org:8443/a/", "https://x.org:8443/a/"),
         ("https://x.org/a?utm_source=rss&b=&UTM_medium=c", "https://x.org/a?b="),
+        ("https://x.org/doi/1?af=R", "https://x.org/doi/1"),
+        ("https://x.org/doi/1?rss=1&id=2&rss=12", "https://x.org/doi/1?id=2&rss=12"),
         (" https://x.org/a b\u202e?q=é ", "https://x.org/a%20b?q=%C3%A9"),
         ('https://x.org/"><script>', "https://x.org/%22%3E%3Cscript%3E"),
         ("https://bücher.example/ü", "https://xn--bcher-kva.example/%C3%BC"),
@@ -138,6 +140,9 @@ def test_an_address_is_harmless_and_stays_as_it_is(url: str) -> None:
         ("oai:arXiv.org:2509.02785v1", "2509.02785"),
         ("arXiv:math.GT/0309136v2", "math/0309136"),
         ("http://arxiv.org/abs/astro-ph/0601001v1", "astro-ph/0601001"),
+        ("https://www.arxiv.org/abs/cs/0301012", "cs/0301012"),
+        ("https://alphaxiv.org/abs/2509.02785v2", "2509.02785"),
+        ("https://ar5iv.labs.arxiv.org/html/2509.02785", "2509.02785"),
         ("https://doi.org/10.48550/arXiv.2509.02785", "2509.02785"),
         ("https://huggingface.co/papers/2509.02785", "2509.02785"),
         ("2509.02785", None),  # a number alone may be anything
@@ -163,6 +168,7 @@ def test_arxiv_ids_lose_their_version(text: str, name: str | None) -> None:
         ("https://www.biorxiv.org/content/10.1101/2023.12.16.571984v2.full", "10.1101/2023.12.16.571984"),
         ("https://doi.org/10.5555%2Fabc", "10.5555/abc"),
         ("210.1234/x", None),
+        ("https://doi.org/10.48550/arXiv.2509.02785", None),  # that is the arXiv id
         ("10.5555/" + "a" * 300, None),
     ],
 )
