@@ -23,7 +23,9 @@ if TYPE_CHECKING:  # a command loads the rooms that it enters
     from digest.services.deliver import Deliver
     from digest.services.doctor import Doctor
     from digest.services.feedback import Feedback
+    from digest.services.library import Library
     from digest.services.printing import Printing
+    from digest.services.profiles import Profiles
     from digest.services.publish import Publish
     from digest.services.subscriptions import Subscriptions
     from digest.sources import Source
@@ -165,6 +167,18 @@ class App:
         return Feedback(
             self.catalog, self.links, self.clock, secrets, lambda url: self.http.get(url, accept="*/*").body
         )
+
+    @cached_property
+    def library(self) -> "Library":
+        from digest.services.library import Library
+
+        return Library(self.catalog, self.clock, self.publish.edition)
+
+    @cached_property
+    def profiles(self) -> "Profiles":
+        from digest.services.profiles import Profiles
+
+        return Profiles(self.catalog, self.links, self.library, self.clock)
 
     @cached_property
     def doctor(self) -> "Doctor":

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -130,6 +130,31 @@ class Papers:
                 rows = db.execute(select(s).where(s.c.paper_id.in_(chunk), s.c.at <= until).order_by(s.c.at, s.c.id))
                 found += [Signal(r.paper_id, r.source, r.kind, r.value, r.at) for r in rows]
         return found
+
+    def named(self, listings: Sequence[Listing]) -> list[int | None]:
+        """The paper that each listing names, by its strongest identifier that is known here; None for no paper."""
+        wanted = [{**_title(listing), **listing.ids} for listing in listings]
+        found: dict[tuple[str, str], int] = {}
+        with self._store.read() as db:
+            for pairs in chunks({pair for ids in wanted for pair in ids.items()}):
+                rows = db.execute(
+                    select(t.paper_ids).where(tuple_(t.paper_ids.c.scheme, t.paper_ids.c.value).in_(pairs))
+                )
+                found |= {(r.scheme, r.value): r.paper_id for r in rows}
+        return [next((found[s, ids[s]] for s in SCHEMES if (s, ids.get(s)) in found), None) for ids in wanted]
+
+    def cards(self, numbers: Collection[int]) -> dict[int, Card]:
+        """Papers as they are now; those that do not exist are left out."""
+        with self._store.read() as db:
+            chosen = [select(t.papers).where(t.papers.c.id.in_(some)) for some in chunks(numbers)]
+            return {r.id: _card(r) for wanted in chosen for r in db.execute(wanted)}
+
+    def newest(self, most: int) -> list[Card]:
+        """The papers that became news last, newest first."""
+        p = t.papers.c
+        wanted = select(t.papers).where(p.since.is_not(None)).order_by(p.since.desc(), p.id).limit(most)
+        with self._store.read() as db:
+            return [_card(r) for r in db.execute(wanted)]
 
     def count(self) -> int:
         with self._store.read() as db:

@@ -1,0 +1,91 @@
+"""What a subscriber's votes tell: taking them, and saying in words what was learned from them."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from digest.catalog import Catalog
+from digest.clock import Clock
+from digest.errors import BadLink
+from digest.links import Links, Purpose
+from digest.model import Card, Subscriber
+from digest.services.library import Hit, Library
+from digest.sources.cited import cited
+
+VALUES = {"up": 1, "down": -1, "none": 0}
+"""of a vote, as links say it; `none` takes one back"""
+
+
+@dataclass(frozen=True)
+class Ballot:
+    """A subscriber before a paper. *value*: their vote on it, 0 for none."""
+
+    subscriber: Subscriber
+    card: Card
+    value: int
+
+
+@dataclass(frozen=True)
+class Pasted:
+    """What became of pasted papers: those that count from now on, and those that are not in the catalog."""
+
+    liked: list[Card]
+    unknown: list[str]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What was learned of a subscriber. *origins*: how many votes came by mail, page or pasting."""
+
+    up: list[Card]
+    down: list[Card]
+    origins: dict[str, int]
+    words: list[str]
+    nearest: list[Hit]
+
+
+@dataclass
+class Profiles:
+    catalog: Catalog
+    links: Links
+    library: Library
+    clock: Clock
+
+    def ballot(self, token: str, paper: str) -> Ballot:
+        """Only looks. Raises BadLink, NotFound."""
+        subscriber = self.catalog.subscribers.by_public_id(self.links.read(token, Purpose.VOTE))
+        if subscriber is None or not subscriber.address:
+            raise BadLink
+        card = self.library.find(paper)
+        votes = dict(self.catalog.votes.of([subscriber.id]).get(subscriber.id, ()))
+        return Ballot(subscriber, card, votes.get(card.paper, 0))
+
+    def vote(self, token: str, paper: str, value: int, origin: str) -> None:
+        """Raises BadLink, NotFound."""
+        ballot = self.ballot(token, paper)
+        self.catalog.votes.put(ballot.subscriber.id, ballot.card.paper, value, origin, self.clock())
+
+    def like(self, subscriber: Subscriber, pasted: str) -> Pasted:
+        """Count the papers of a pasted text as voted up, as far as they are in the catalog."""
+        listings = cited(pasted)
+        numbers = self.catalog.papers.named(listings)
+        for number in filter(None, numbers):
+            self.catalog.votes.put(subscriber.id, number, 1, "pasted", self.clock())
+        unknown = [listing.title for listing, number in zip(listings, numbers, strict=True) if number is None]
+        return Pasted(list(self.catalog.papers.cards([*filter(None, numbers)]).values()), unknown)
+
+    def shown(self, subscriber: Subscriber) -> Profile:
+        history = self.catalog.votes.history(subscriber.id)
+        cards = self.catalog.papers.cards([vote["paper"] for vote in history])
+        up, down = ([cards[v["paper"]] for v in history if v["value"] == value] for value in (1, -1))
+        texts = [f"{card.title} {card.abstract}" for card in up]
+        return Profile(
+            up,
+            down,
+            dict(Counter(vote["origin"] for vote in history)),
+            self.library.telling(texts) if texts else [],
+            self.library.similar([(text, 1.0) for text in texts], cards) if texts else [],
+        )
+
+    def reset(self, subscriber: Subscriber) -> int:
+        """Forget every vote; how many."""
+        return self.catalog.votes.reset(subscriber.id)

@@ -1,0 +1,86 @@
+"""Papers as people paste them: arXiv ids, DOIs and addresses in any text, and BibTeX as other programs write it."""
+
+import re
+from collections.abc import Iterator
+
+from digest.model import Listing
+from digest.sources import text
+
+MOST = 500
+"""papers that are read of one text"""
+
+_ENTRY = re.compile(r"@\s*(?P<kind>[a-zA-Z]+)\s*[{(]")
+_FIELD = re.compile(r"(?<![\w-])(?P<name>[a-zA-Z][\w-]*+)\s*+=\s*+")
+_BRACE = re.compile(r"[{}()]")
+_NONE = ("comment", "string", "preamble")
+
+
+def cited(pasted: str) -> list[Listing]:
+    """One listing for each paper that is named, each once, at most MOST. Its title is what was written."""
+    found: dict[object, Listing] = {}
+    for listing in _listings(pasted):
+        found.setdefault(tuple(listing.ids.items()) or listing.title.casefold(), listing)
+        if len(found) == MOST:
+            break
+    return list(found.values())
+
+
+def _listings(pasted: str) -> Iterator[Listing]:
+    at = 0
+    while entry := _ENTRY.search(pasted, at):
+        yield from _named(pasted[at : entry.start()])
+        following = pasted.find("\n@", entry.end())  # for an entry that is never closed
+        at = _closing(pasted, entry.end(), following if following > 0 else len(pasted))
+        if entry["kind"].lower() not in _NONE:
+            yield _entry(dict(_fields(pasted[entry.end() : at])))
+    yield from _named(pasted[at:])
+
+
+def _named(plain: str) -> Iterator[Listing]:
+    """What stands line by line, or several in a line."""
+    for line in plain.splitlines():
+        named = [ids for word in re.split(r"[\s,;]+", line) if (ids := _ids(word))]
+        for ids in named:
+            yield Listing("pasted", "", next(iter(ids.values())), ids=ids)
+        if not named and re.search(r"\w", line):
+            yield Listing("pasted", "", text.clean(line, 100))
+
+
+def _ids(word: str, doi: str = "") -> dict[str, str]:
+    arxiv = text.arxiv_id(word) or text.arxiv_id(f"arXiv:{word}")
+    address = text.web_address(word) if word.lower().startswith("http") else None
+    ids = {"arxiv": arxiv, "doi": text.doi(doi or word), "url": address}
+    return {scheme: value for scheme, value in ids.items() if value}
+
+
+def _closing(pasted: str, start: int, end: int) -> int:
+    """Behind the brace that closes what was opened before *start*, or *end*."""
+    depth = 1
+    for brace in _BRACE.finditer(pasted, start, end):
+        depth += 1 if brace[0] in "{(" else -1
+        if not depth:
+            return brace.end()
+    return end
+
+
+def _fields(body: str) -> Iterator[tuple[str, str]]:
+    at = 0
+    while field := _FIELD.search(body, at):
+        start = field.end()
+        if body[start : start + 1] == "{":
+            at = _closing(body, start + 1, len(body))
+        else:
+            close = body.find('"', start + 1) if body[start : start + 1] == '"' else body.find(",", start)
+            at = close + 1 if close > 0 else len(body)
+        value = text.readable(text.clean(body[start:at].strip(' {}",\n')))
+        yield field["name"].lower(), re.sub(r"[{}]", "", value)
+
+
+def _entry(fields: dict[str, str]) -> Listing:
+    eprint = fields.get("arxivid") or fields.get("eprint", "")
+    elsewhere = " ".join(fields.get(name, "") for name in ("url", "journal", "note", "howpublished", "doi"))
+    ids = _ids(fields.get("url", ""), fields.get("doi", "")) | _ids(eprint)
+    if arxiv := text.arxiv_id(elsewhere):
+        ids.setdefault("arxiv", arxiv)
+    title = fields.get("title", "") or next(iter(ids.values()), "an entry without a title")
+    return Listing("pasted", "", title, authors=tuple(re.split(r"\s+and\s+", fields.get("author", ""))), ids=ids)
