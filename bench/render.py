@@ -76,7 +76,9 @@ def digests(count: int, size: int = 300) -> list[Digest]:
 
 def urls(digest: Digest) -> Urls:
     token = f"1.k.{digest.id:028}"
-    return Urls(*(f"https://news.example.org/{purpose}/{token}" for purpose in ("u", "preferences", "editions")))
+    return Urls(
+        *(f"https://news.example.org/{purpose}/{token}" for purpose in ("u", "preferences", "editions", "vote"))
+    )
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,9 @@ class Chains:
         return self._letter(digest, template.converted(self._mjml.whole(*self._page(digest)), "bench"))
 
     def _page(self, digest: Digest) -> tuple[dict[str, str], list[page.Section]]:
-        links = {f"{name}_url": "https://news.example.org/x" for name in ("unsubscribe", "preferences", "online")}
+        links = {
+            f"{name}_url": "https://news.example.org/x" for name in ("unsubscribe", "preferences", "online", "vote")
+        }
         values = dict.fromkeys(page.VALUES, "some words") | links
         picked = items(self.edition, digest.picks)
         cards = tuple(page.card(item.candidate, reason=because(item.reasons)) for item in picked)

@@ -114,6 +114,7 @@ class Letterhead(Section):
     reply_to: Annotated[str, _like(f"({_ADDRESS})?", "write only an address")] = ""
     return_domain: Domain = ""
     accent: Annotated[str, _like("#[0-9A-Fa-f]{6}", 'write a colour like "#b31b1b", in quotes')] = "#b31b1b"
+    logo: Annotated[str, _like(r"(https://[^\s<>\"']{1,300})?", "write the https address of an image")] = ""
 
 
 class Part(Section):

@@ -373,6 +373,8 @@ class Publication:
     return_domain: str = ""
     """domain of the signed envelope senders; the sender's own domain when empty"""
     accent: str = "#b31b1b"
+    logo: str = ""
+    """address of an image, or empty"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ VALUES = frozenset(
         "unsubscribe_url",
         "preferences_url",
         "online_url",
+        "vote_url",  # of this digest: {{ vote_url }}/{{ card.paper }}/up, or /down
     }
 )
 REQUIRED = frozenset({"unsubscribe_url", "preferences_url", "why"})
@@ -45,6 +46,8 @@ class Link:
 class Card:
     """One paper in words. *reason* is the subscriber's own, all else the same for everybody."""
 
+    paper: int
+    """its number, for links of ours"""
     title: str
     url: str
     authors: str
@@ -79,6 +82,7 @@ def card(candidate: Candidate, detail: Detail = Detail.FULL, *, reason: str = ""
         Link(_LABELS.get(what, clean(what).capitalize()), safe(url)) for what, url in paper.links if safe(url)
     )
     made = Card(
+        paper=paper.paper,
         title=cut(clean(paper.title), 240) or "Untitled",
         url=links[0].url if links else "",
         authors=listed(cut(clean(author), 60) for author in paper.authors),

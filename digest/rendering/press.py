@@ -41,6 +41,8 @@ class Urls:
     unsubscribe: str
     preferences: str
     online: str
+    vote: str
+    """for each paper followed by its number and `up` or `down`"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +124,11 @@ class Press:
             html = self._html.filled(values, [(*head, b"".join([s.html for s in some])) for head, some in sections])
             if len(html) <= BUDGET or not slips:
                 break
-            slips = self._lighter(slips, len(html) - BUDGET)
+            slips = self._lighter(slips, len(html) - BUDGET, values)
         text = self._text.filled(values, [(*head, b"".join([s.text for s in some])) for head, some in sections])
         return self._subject.line(values), html, text
 
-    def _lighter(self, slips: Sequence[_Slip], excess: int) -> list[_Slip]:
+    def _lighter(self, slips: Sequence[_Slip], excess: int, values: Mapping[str, str]) -> list[_Slip]:
         """*slips* with *excess* bytes less: from the last upwards they lose their abstracts, then they leave."""
         lighter = [*slips]
         for i in reversed(range(len(slips))):
@@ -134,7 +136,7 @@ class Press:
                 lighter[i] = self._slip(slips[i].ordinal, slips[i].reasons, Detail.BRIEF)
                 excess -= len(slips[i].html) - len(lighter[i].html)
         while excess > 0 and lighter:
-            excess -= len(lighter.pop().html)
+            excess -= self._html.weight(lighter.pop().html, values)
         return lighter
 
     def _printed(self, ordinal: int, reasons: tuple[Reason, ...], detail: Detail) -> _Slip:
@@ -175,6 +177,7 @@ class Press:
             "unsubscribe_url": urls.unsubscribe,
             "preferences_url": urls.preferences,
             "online_url": urls.online,
+            "vote_url": urls.vote,
         }
 
     def _lead(self, slips: Sequence[_Slip]) -> str:
@@ -184,7 +187,7 @@ class Press:
         topics = [self._edition.topics.get(topic, "") for topic in most]
         about = "Close to what you follow" if any(slip.own for slip in slips) else "What people read now"
         if any(topics):
-            about = f"About {' and '.join(words.clean(topic) for topic in topics if topic)}"
+            about = f"On {' and on '.join(words.clean(topic) for topic in topics if topic)}"
         return (
             f"{about}, picked from {self._considered()}." if len(self._edition.candidates) > len(slips) else f"{about}."
         )

@@ -14,6 +14,8 @@ from digest.rendering.mime import quoted
 from digest.rendering.page import Card, Section
 from digest.rendering.words import clean, wrapped
 
+_VOTE = b"\0"  # where a finished card has a link of the digest's own: in no quoted-printable
+
 Stencil = tuple[bytes | str, ...]
 """quoted pieces, and in their place among them the names of the holes"""
 
@@ -56,14 +58,21 @@ class Sheet:
         return clean("".join([values[piece] if i % 2 else piece for i, piece in enumerate(pieces)]))
 
     def card(self, card: Card) -> Stencil:
-        """A card, with a hole for its reason if it has one."""
+        """A card, with holes for its vote links and, if it has one, its reason."""
         marked = replace(card, reason=_mark("reason") if card.reason else "")
-        context = self._page.new_context({"publication": self._publication, "card": marked})
+        context = self._page.new_context(
+            {"publication": self._publication, "card": marked, "vote_url": _mark("vote_url")}
+        )
         return _stencil("".join(self._page.blocks["card"](context)))
 
     def because(self, card: Stencil, reason: str) -> bytes:
-        """A card with its reason in place, quoted."""
-        return b"".join([piece if isinstance(piece, bytes) else self._quoted(reason) for piece in card])
+        """A card with its reason in place, quoted; `filled` adds the vote links."""
+        own: dict[bytes | str, bytes] = {"reason": self._quoted(reason), "vote_url": _VOTE}
+        return b"".join([piece if isinstance(piece, bytes) else own[piece] for piece in card])
+
+    def weight(self, card: bytes, values: Mapping[str, str]) -> int:
+        """Bytes of a card of `because` once its vote links are in place."""
+        return len(card) + card.count(_VOTE) * (len(self._quoted(values["vote_url"])) - 1)
 
     def filled(self, values: Mapping[str, str], sections: Sequence[tuple[str, str, bytes]]) -> bytes:
         """The part, quoted, around what is quoted already: each section's title, note and cards."""
@@ -82,7 +91,8 @@ class Sheet:
         for piece in stencil:  # few values stand in both parts: what this one does not print costs nothing
             if isinstance(piece, str) and piece not in holes:
                 holes[piece] = self._quoted(values[piece])
-        return b"".join([piece if isinstance(piece, bytes) else holes[piece] for piece in stencil])
+        part = b"".join([piece if isinstance(piece, bytes) else holes[piece] for piece in stencil])
+        return part.replace(_VOTE, self._quoted(values["vote_url"])) if _VOTE in part else part
 
 
 @lru_cache(maxsize=64)

@@ -10,6 +10,7 @@ URLS = Urls(
     unsubscribe="https://news.example.org/u/1.k.specimenOfATokenOfTheUsualLength00",
     preferences="https://news.example.org/preferences/1.k.specimenOfATokenOfTheUsual",
     online="https://news.example.org/editions/2026-01-30",
+    vote="https://news.example.org/vote/1.k.specimenOfATokenOfTheUsualLength00",
 )
 _TITLE = "A title of the usual length for a paper, number {} of those that came"
 _ABSTRACT = (

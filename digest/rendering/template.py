@@ -28,6 +28,7 @@ from digest.rendering.words import clean
 
 _INLINE = re.compile(r'<mj-style inline="inline">(.*?)</mj-style>', re.S)
 _TOKEN = re.compile(r"(?:<!--)?(XJ\d{4}J)(?:-->)?")
+_STYLE = re.compile(r""" style=("[^"]*"|'[^']*')""")
 _CARD = "{% block card"
 _QUIRKS = {
     "<!doctype html>": "<!DOCTYPE html>",  # in small letters premailer drops it: quirks mode
@@ -142,7 +143,9 @@ def _mask(source: str) -> tuple[str, dict[str, str]]:
 
 def converted(mjml: str, file: str) -> str:
     """MJML as finished HTML. Raises TemplateError."""
-    inlined = _inlined(laid_out(mjml, file), inline_css(mjml))
+    inlined = _STYLE.sub(
+        lambda match: match[0].replace("; ", ";").replace(", ", ","), _inlined(laid_out(mjml, file), inline_css(mjml))
+    )
     return re.sub("[ \t]+", " ", re.sub("[ \t]*\n[ \t\n]*", "\n", inlined)).strip()  # \s would take &nbsp; too
 
 

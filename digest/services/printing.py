@@ -66,6 +66,7 @@ class Printing:
             unsubscribe=f"{base}/u/{token(Purpose.UNSUBSCRIBE)}",
             preferences=f"{base}/preferences/{token(Purpose.PREFERENCES)}",
             online=f"{base}/editions/{day.isoformat()}",
+            vote=f"{base}/vote/{token(Purpose.VOTE)}",
         )
 
     def message(self, digest: Digest, reader: Subscriber) -> bytes:

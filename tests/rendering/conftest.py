@@ -82,6 +82,7 @@ def urls() -> Urls:
         unsubscribe="https://news.example.org/u/1.a.AbCdEfGhIjKlMnOpQrStUvWxYz01234567",
         preferences="https://news.example.org/preferences/1.a.AbCdEfGhIjKlMnOpQrStUv0123",
         online="https://news.example.org/editions/2026-11-22",
+        vote="https://news.example.org/vote/1.a.AbCdEfGhIjKlMnOpQrStUvWxYz01234567",
     )
 
 

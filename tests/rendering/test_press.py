@@ -2,7 +2,7 @@ import email
 import email.policy
 import re
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import astuple, replace
 from datetime import date
 from email.message import EmailMessage
 from html.parser import HTMLParser
@@ -115,7 +115,7 @@ def test_a_preview_says_what_the_message_says(press: Press, digest: Callable[...
 def test_two_subscribers_with_equal_picks_differ_only_in_their_links_and_identity(
     press: Press, digest: Callable[..., Digest], urls: Urls
 ):
-    theirs = Urls(*(getattr(urls, name).replace("AbCd", "ZyXw") for name in ("unsubscribe", "preferences", "online")))
+    theirs = Urls(*(url.replace("AbCd", "ZyXw") for url in astuple(urls)))
     one = press.message(digest(5), "ann@example.net", SINCE, urls)
     other = press.message(
         digest(5, id=8, subscriber=10, message_id="turn-8@news.example.org"), "bob@example.com", SINCE, theirs
@@ -158,7 +158,30 @@ def test_picks_for_the_subscriber_come_before_what_trends_and_each_says_why(
     assert "Because you follow Ada Example\n" in text
     assert text.count("48 upvotes in 18 h, 3× the median of its day") == 3
     assert "it is trending" not in text
-    assert "About Long context, picked from 12 recent papers." in text
+    assert "On Long context, picked from 12 recent papers." in text
+
+
+def test_every_card_asks_for_more_or_less_by_one_token_and_the_papers_number(
+    press_of: Callable[..., Press], paper: Callable[..., Card], digest: Callable[..., Digest], urls: Urls
+):
+    message = press_of(paper(paper=41), paper(paper=42)).message(digest(2), "reader@example.net", SINCE, urls)
+    expected = [f"{urls.vote}/{number}/{way}" for number in (41, 42) for way in ("up", "down")]
+    text, html = bodies(message)
+    assert [link for link in Tree(html).links if link and "/vote/" in link] == expected
+    assert re.findall("like this: (.*)", text) == expected
+
+
+def test_the_logo_stands_beside_the_name_and_says_nothing_twice(
+    templates: Path,
+    publication: Publication,
+    edition: Callable[..., Edition],
+    digest: Callable[..., Digest],
+    urls: Urls,
+):
+    shown = replace(publication, logo="https://news.example.org/logo.png?a=1&b=2")
+    html = Press(compiled("digest", [templates], shown), edition()).parts(digest(0), SINCE, urls).html
+    assert Tree(html).links[0] == shown.logo
+    assert html.count("<img") == html.count('alt=""') == 1
 
 
 def test_new_papers_without_a_trend_are_not_called_trending(

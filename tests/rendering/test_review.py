@@ -48,7 +48,7 @@ def test_every_folder_of_a_layout_is_reviewed_and_those_with_an_underscore_are_n
 
 BODY, FRAME = "digest/body.mjml", "_base/frame.mjml"
 TITLE = '<h3 class="title"'
-ABSTRACT = '<p class="abstract ink" dir="auto">'
+ABSTRACT = '<p class="told" dir="auto">'
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ ABSTRACT = '<p class="abstract ink" dir="auto">'
         (BODY, ABSTRACT, "<p class=abstract>", "attribute", "class of <p> has no value in quotes"),
         (BODY, ABSTRACT, "<blink>", "tag", "unknown tag <blink>"),
         (FRAME, 'padding="26px 0 44px"', 'margin="1px"', "attribute", "<mj-section> has no attribute margin"),
-        (FRAME, '<mj-text css-class="pad" color', "<mj-text><mj-text color", "place", "cannot stand in <mj-text>"),
+        (FRAME, '<mj-text css-class="pad foot"', "<mj-text><mj-text", "place", "cannot stand in <mj-text>"),
         (BODY, "{{ lead }}", "{{ leed }}", "template", "unknown variable leed"),
         (BODY, "{{ card.abstract }}", "{{ card.summary }}", "template", "no attribute 'summary'"),
         (BODY, TITLE, '<img src="https://e.org/a.png"><h3 class="title"', "alt", '<img> needs alt="what it shows"'),
@@ -66,7 +66,7 @@ ABSTRACT = '<p class="abstract ink" dir="auto">'
         (BODY, '<a class="accent" href="{{ online_url }}">View', '<a href="/here">View', "link", "leads to /here"),
         (BODY, "{{ lead }}", "<h1>{{ lead }}</h1>", "headings", "a mail has one <h1>, this one has 2"),
         (BODY, "{{ lead }}", "<h4>{{ lead }}</h4>", "headings", "<h4> follows <h1>: no level is left out"),
-        (BODY, '<h2 class="heading ink">', "<h4>", "mismatch", "but <h4> of line 16 is still open"),
+        (BODY, '<h2 class="heading">', "<h4>", "mismatch", "but <h4> of line 16 is still open"),
         (FRAME, '<mjml lang="en">', "<mjml>", "lang", "names no language"),
         (FRAME, "publication.postal_address", "publication.tagline", "address", "the HTML part lacks"),
         ("_base/frame.txt", "{{ publication.postal_address }}", "", "address", "the text part lacks"),
