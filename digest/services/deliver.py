@@ -33,7 +33,7 @@ FRESH = 0.5
 """seconds: how old the last look at a subscriber's standing may be when their message begins (REQ-15: at most 1)"""
 OLDEST = 0.9
 """seconds: a mail that was pulled ahead of its turn is looked at again after this"""
-AHEAD = 50
+AHEAD = 300
 """how many subscribers one such look takes in"""
 
 DROPS = 3
