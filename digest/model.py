@@ -62,9 +62,38 @@ class Batch:
     complete: bool = True
     """False when the document was cut or malformed, so that absence means nothing"""
     warnings: tuple[str, ...] = ()
+    dated: bool = False
+    """`announced` is the day of the announcement, and stays so however late it is seen"""
+    parts: tuple[str, ...] = ()
+    """the arXiv categories it should hold, each announced by itself"""
 
 
 # ---------------------------------------------------------------- what the catalog knows
+
+
+@dataclass(frozen=True, slots=True)
+class SourceDay:
+    """A day of a source, when the first news of it came (None: none did), and when that day was last asked for."""
+
+    day: Day
+    brought: datetime | None
+    asked: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRecord:
+    """When a source was last asked, last answered and last brought something; *error* of the last attempt."""
+
+    name: str
+    memory: Memory
+    asked: datetime
+    answered: datetime | None = None
+    brought: datetime | None = None
+    error: str | None = None
+    lacking: Mapping[str, Day] = field(default_factory=dict)
+    """what its entries had and have no more ("abstracts"), and since when"""
+    days: Mapping[str, tuple[SourceDay, ...]] = field(default_factory=dict)
+    """by part (arXiv category, else empty), oldest first"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ def _step(step: Callable[..., object], app: App) -> None:
 def collect_if_due(app: App) -> None:
     """Ask the sources unless that was done in the last half hour; a clock that was put back does not hide one."""
     now = app.clock()
-    records = {record.name: record for record in app.catalog.papers.sources()}
+    records = {record.name: record for record in app.catalog.sources.all(now)}
     due = [
         source.name
         for source in app.sources

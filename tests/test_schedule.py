@@ -93,7 +93,7 @@ def test_ticks_ask_the_sources_every_half_hour_and_send_nothing_twice(running, c
     asked = set()
     for _ in range(70):
         schedule.tick(running)
-        asked |= {s.asked for s in running.catalog.papers.sources()}
+        asked |= {s.asked for s in running.catalog.sources.all(NOW)}
         clock.forward(minutes=1)
     assert len(asked) == 3
     assert len(list(running.settings.file("outbox").glob("new/*"))) == 1
@@ -115,4 +115,4 @@ def test_sources_are_asked_again_after_the_clock_was_put_back(running, clock):
     schedule.collect_if_due(running)
     clock.forward(days=-3)
     schedule.collect_if_due(running)
-    assert {s.asked for s in running.catalog.papers.sources()} == {NOW}
+    assert {s.asked for s in running.catalog.sources.all(NOW)} == {NOW}

@@ -8,6 +8,7 @@ from digest.catalog.deliveries import Deliveries
 from digest.catalog.editions import Editions
 from digest.catalog.feedback import Feedback
 from digest.catalog.papers import Papers
+from digest.catalog.sources import Sources
 from digest.catalog.store import Store
 from digest.catalog.subscribers import Subscribers
 from digest.catalog.topics import Topics
@@ -19,6 +20,7 @@ class Catalog:
 
     def __init__(self, url: str) -> None:
         self.store = Store(url)
+        self.sources = Sources(self.store)
         self.papers = Papers(self.store)
         self.topics = Topics(self.store)
         self.subscribers = Subscribers(self.store)

@@ -5,14 +5,15 @@ import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, insert, select, tuple_, update
 
 from digest.catalog import tables as t
+from digest.catalog.sources import asked_for, came, remember
 from digest.catalog.store import Store, chunks
-from digest.model import Batch, Card, Listing, Memory, Signal
+from digest.model import Batch, Card, Listing, Signal
 
 SCHEMES = ("arxiv", "doi", "url", "title")
 """strongest first; `title` is made here, of a long title and the first author's family name"""
@@ -34,18 +35,6 @@ class Taken:
     signals: int = 0
 
 
-@dataclass(frozen=True)
-class SourceRecord:
-    """When a source was last asked, last answered and last brought something; *error* of the last attempt."""
-
-    name: str
-    memory: Memory
-    asked: datetime
-    answered: datetime | None
-    brought: datetime | None
-    error: str | None
-
-
 @dataclass
 class _Known:
     """A paper while a batch is merged into it."""
@@ -61,22 +50,8 @@ class Papers:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def memory(self, source: str) -> Memory | None:
-        """What *source* remembered last; None at first sight."""
-        record = {s.name: s for s in self.sources()}.get(source)
-        return record.memory if record and record.answered else None
-
-    def sources(self) -> list[SourceRecord]:
-        with self._store.read() as db:
-            return [
-                SourceRecord(
-                    r.name, Memory(r.etag, r.modified, r.fingerprint, r.newest), r.asked, r.answered, r.brought, r.error
-                )
-                for r in db.execute(select(t.sources).order_by(t.sources.c.name))
-            ]
-
-    def take(self, source: str, batch: Batch, now: datetime, window: timedelta) -> Taken:
-        """Merge a batch and save its memory in one transaction.
+    def take(self, source: str, batch: Batch, now: datetime, window: timedelta, day: date | None = None) -> Taken:
+        """Merge a batch and save its memory in one transaction; only that a *day* was asked for, if it is of one.
 
         At first sight of a source, what is older than *window* is a baseline; later, what comes late is news once.
         """
@@ -84,35 +59,17 @@ class Papers:
             known = select(t.sources.c.answered, t.sources.c.fingerprint).where(t.sources.c.name == source)
             answered, fingerprint = db.execute(known).one_or_none() or (None, None)
             signalled = any(listing.signals for listing in batch.listings)
+            merge = _Merge(db, source, now, window, answered is None)
             if fingerprint and fingerprint == batch.memory.fingerprint and not signalled:
                 taken = Taken(known=len(batch.listings))  # yesterday's entries: nothing to learn
             else:
-                taken = _Merge(db, source, now, window, answered is None).merge(batch.listings)
-            self._remember(db, source, now, memory=batch.memory, brought=taken.new > 0)
+                taken = merge.merge(batch.listings)
+            if day is None:
+                remember(db, self._store, source, batch, merge.new_listings, now)
+            else:
+                came(db, self._store, source, batch, merge.new_listings, now, first_sight=False)
+                asked_for(db, self._store, source, day, now)
         return taken
-
-    def failed(self, source: str, error: str, now: datetime) -> None:
-        """Note that *source* could not be read; its memory stays."""
-        with self._store.write() as db:
-            self._remember(db, source, now, error=error)
-
-    def _remember(
-        self,
-        db: Connection,
-        source: str,
-        now: datetime,
-        memory: Memory | None = None,
-        error: str | None = None,
-        brought: bool = False,
-    ) -> None:
-        values: dict[str, Any] = {"asked": now, "error": error}
-        if memory:
-            values |= {"answered": now, "etag": memory.etag, "modified": memory.modified}
-            values |= {"fingerprint": memory.fingerprint, "newest": memory.newest}
-        if brought:
-            values["brought"] = now
-        statement = self._store.insert(t.sources).values(name=source, **values)
-        db.execute(statement.on_conflict_do_update(index_elements=["name"], set_=values))
 
     def news(self, after: datetime, until: datetime) -> list[tuple[Card, datetime]]:
         """Cards of the papers that became news in the interval, newest first, each with the moment it did."""

@@ -110,6 +110,19 @@ sources = Table(
     Column("answered", Instant),  # last success
     Column("brought", Instant),  # last time something was new
     Column("error", Text),  # of the last attempt, null after a success
+    Column("shape", JSON),  # how many of its entries usually have what
+    Column("lacking", JSON),  # what they had and have no more, and since when
+)
+
+# the days that brought something new, of a source or of an arXiv category in it (`part`)
+source_days = Table(
+    "source_days",
+    metadata,
+    Column("source", String(100), primary_key=True),
+    Column("part", String(30), primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("brought", Instant),  # the first of it; null when it was asked for in vain
+    Column("asked", Instant),  # for this one day
 )
 
 topics = Table(

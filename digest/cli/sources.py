@@ -23,7 +23,7 @@ cli.add_typer(sources_cli, name="sources")
 def sources_list() -> None:
     """The configured sources."""
     made = table("source", "kind", "last answer", "trouble")
-    known = {source.name: source for source in session.app.catalog.papers.sources()}
+    known = {source.name: source for source in session.app.catalog.sources.all(session.now())}
     for entry in session.app.settings.sources:
         record = known.get(entry.name)
         at = f"{record.answered:%Y-%m-%d %H:%M}" if record and record.answered else "never"

@@ -40,8 +40,9 @@ class Collect:
     def collect(self, names: Sequence[str] = ()) -> Iterator[Collected]:
         """Each source's outcome; one failure does not silence the rest. Raises NotFound."""
         wanted = self._named(names)
+        memory = {r.name: r.memory for r in self.catalog.sources.all(self.clock()) if r.answered}
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            asked = [pool.submit(self._ask, s, self.catalog.papers.memory(s.name) or Memory()) for s in wanted]
+            asked = [pool.submit(self._ask, s, memory.get(s.name, Memory())) for s in wanted]
             for answer in asked:  # in their order, so that what is merged into what does not depend on the network
                 yield self._stored(answer.result())
 
@@ -63,7 +64,7 @@ class Collect:
     def _stored(self, collected: Collected) -> Collected:
         name, now = collected.source, self.clock()
         if collected.batch is None:
-            self.catalog.papers.failed(name, str(collected.error), now)
+            self.catalog.sources.failed(name, str(collected.error), now)
             return collected
         taken = self.catalog.papers.take(name, collected.batch, now, self.window)
         return Collected(name, collected.seconds, collected.batch, taken)

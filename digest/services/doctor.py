@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from digest.catalog import Catalog
-from digest.catalog.papers import SourceRecord
 from digest.clock import Clock
 from digest.errors import DigestError
-from digest.model import State
+from digest.model import SourceRecord, State
 
 STALE = timedelta(days=4)
 """no source that is worth having brings nothing new for longer (a weekend and a holiday)"""
@@ -45,7 +44,7 @@ class Doctor:
 
     def status(self) -> Status:
         dates = self.catalog.editions.dates()
-        records = {s.name: s for s in self.catalog.papers.sources()}
+        records = {s.name: s for s in self.catalog.sources.all(self.clock())}
         return Status(
             papers=self.catalog.papers.count(),
             subscribers=self.catalog.subscribers.counts(),
@@ -60,7 +59,7 @@ class Doctor:
 
     def notes(self, now: datetime) -> tuple[str, ...]:
         """What readers of an edition that opens now should know is missing, in plain sentences."""
-        records = [s for s in self.catalog.papers.sources() if s.name in self.sources and s.error]
+        records = [s for s in self.catalog.sources.all(self.clock()) if s.name in self.sources and s.error]
         return tuple(f"{s.name} could not be read" for s in records)
 
     def problems(self) -> list[str]:
@@ -84,7 +83,7 @@ class Doctor:
             )
         if uncertain := self.catalog.deliveries.unfinished()[State.UNCERTAIN]:
             found.append(f"{uncertain} messages may or may not have arrived; see `digest deliveries --state uncertain`")
-        records = {s.name: s for s in self.catalog.papers.sources()}
+        records = {s.name: s for s in self.catalog.sources.all(self.clock())}
         for name in self.sources:
             found += self._source_troubles(name, records.get(name))
         return found

@@ -129,7 +129,7 @@ class Publish:
     def _late_sources(self, opens: datetime) -> tuple[str, ...]:
         """Sources that answered lately and do not now: worth a wait. One that has been down for days is not."""
         lately = opens - timedelta(days=3)
-        records = self.catalog.papers.sources()
+        records = self.catalog.sources.all(opens)
         return tuple(s.name for s in records if s.error and s.answered and s.answered > lately)
 
     def _candidates(self, now: datetime) -> list[Candidate]:

@@ -138,20 +138,18 @@ def test_a_batch_with_the_fingerprint_of_the_one_before_is_known_unless_it_carri
     voted = batch(listing(arxiv="2601.00001", key="a", signals={"upvotes": 5}), memory=same)
     assert catalog.papers.take("arxiv", voted, NOW, WEEK) == Taken(known=1, signals=1)
     assert catalog.papers.take("hf", first, NOW, WEEK) == Taken(merged=1)
-    assert [record.answered for record in catalog.papers.sources()] == [NOW, NOW]
+    assert [record.answered for record in catalog.sources.all(NOW)] == [NOW, NOW]
 
 
 def test_memory_is_saved_with_the_listings_and_kept_when_the_source_fails(catalog):
-    assert catalog.papers.memory("arxiv") is None
     catalog.papers.take("arxiv", batch(listing(), memory=Memory(etag="one")), NOW, WEEK)
-    catalog.papers.failed("arxiv", "arxiv: no answer", NOW + timedelta(hours=1))
-    assert catalog.papers.memory("arxiv") == Memory(etag="one")
-    (record,) = catalog.papers.sources()
-    assert (record.answered, record.error) == (NOW, "arxiv: no answer")
+    catalog.sources.failed("arxiv", "arxiv: no answer", NOW + timedelta(hours=1))
+    (record,) = catalog.sources.all(NOW)
+    assert (record.memory, record.answered, record.error) == (Memory(etag="one"), NOW, "arxiv: no answer")
 
 
 def test_a_batch_that_cannot_be_stored_leaves_nothing_behind(catalog):
     with pytest.raises(CatalogError):
         take(catalog, listing(), listing(key=None))
     assert catalog.papers.count() == 0
-    assert catalog.papers.sources() == []
+    assert catalog.sources.all(NOW) == []

@@ -32,9 +32,9 @@ def test_the_database_is_its_owners_alone(catalog):
 
 
 def test_creating_twice_changes_nothing(catalog):
-    catalog.papers.failed("a", "error", NOW)
+    catalog.sources.failed("a", "error", NOW)
     catalog.store.create()
-    assert len(catalog.papers.sources()) == 1
+    assert len(catalog.sources.all(NOW)) == 1
 
 
 def test_an_empty_database_is_not_taken_for_a_current_one(tmp_path):
@@ -62,11 +62,11 @@ def test_a_url_that_is_none_is_a_configuration_error():
 
 
 def test_a_backup_is_whole_and_never_overwrites(catalog, tmp_path):
-    catalog.papers.failed("a", "error", NOW)
+    catalog.sources.failed("a", "error", NOW)
     copy = tmp_path / "copy.db"
     catalog.store.backup(copy)
     other = Catalog(f"sqlite:///{copy}")
-    assert len(other.papers.sources()) == 1
+    assert len(other.sources.all(NOW)) == 1
     assert other.store.problems() == []
     other.store.engine.dispose()
     with pytest.raises(CatalogError, match="exists already"):
@@ -74,11 +74,11 @@ def test_a_backup_is_whole_and_never_overwrites(catalog, tmp_path):
 
 
 def test_a_backup_can_be_put_back_where_nothing_stands(catalog, tmp_path):
-    catalog.papers.failed("a", "error", NOW)
+    catalog.sources.failed("a", "error", NOW)
     copy, there = tmp_path / "copy.db", Catalog(f"sqlite:///{tmp_path / 'there.db'}")
     catalog.store.backup(copy)
     there.store.restore(copy)
-    assert len(there.papers.sources()) == 1
+    assert len(there.sources.all(NOW)) == 1
     with pytest.raises(CatalogError, match="move it away"):
         there.store.restore(copy)
     with pytest.raises(CatalogError, match="no such file"):

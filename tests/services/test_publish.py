@@ -65,7 +65,7 @@ def test_the_edition_waits_for_a_source_that_answered_lately_and_does_not_now(ap
     clock.now = NOW.replace(hour=5)
     papers("retrieval")
     clock.now = NOW.replace(hour=6)
-    app.catalog.papers.failed("arxiv", "arxiv: no answer", clock())
+    app.catalog.sources.failed("arxiv", "arxiv: no answer", clock())
     add(app, schedule=Schedule(hour=6))
     assert app.publish.open().waiting_for == ("arxiv",)
     assert not app.publish.compose(), "who is due now waits for the edition"
@@ -77,7 +77,7 @@ def test_the_edition_waits_for_a_source_that_answered_lately_and_does_not_now(ap
 def test_a_source_that_has_been_down_for_days_is_not_waited_for(app, papers, clock):
     papers("retrieval")
     clock.forward(days=4)
-    app.catalog.papers.failed("arxiv", "arxiv: no answer", clock())
+    app.catalog.sources.failed("arxiv", "arxiv: no answer", clock())
     assert app.publish.open().new
 
 

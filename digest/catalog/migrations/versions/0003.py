@@ -10,6 +10,17 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
+    for name in ("shape", "lacking"):
+        op.add_column("sources", sa.Column(name, sa.JSON(), nullable=True))
+    op.create_table(
+        "source_days",
+        sa.Column("source", sa.String(length=100), nullable=False),
+        sa.Column("part", sa.String(length=30), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("brought", Instant(), nullable=True),
+        sa.Column("asked", Instant(), nullable=True),
+        sa.PrimaryKeyConstraint("source", "part", "day", name=op.f("pk_source_days")),
+    )
     op.add_column("editions", sa.Column("notes", sa.JSON(), nullable=True))
     op.add_column("subscribers", sa.Column("steering", sa.JSON(), nullable=True))
     op.create_table(

@@ -1,0 +1,139 @@
+"""Sources: what each remembers, on which days it brought something, and what its entries have always had."""
+
+from collections.abc import Collection, Iterator, Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from digest.catalog import tables as t
+from digest.catalog.store import Store
+from digest.model import Batch, Memory, SourceDay, SourceRecord
+
+HISTORY = timedelta(days=70)
+"""days this far back tell the rhythm of a source"""
+
+MOST, FEW, ENOUGH = 0.7, 0.1, 3
+"""shares of at least so many entries: what MOST had and only FEW have is lacking"""
+
+ACCEPTED = timedelta(days=14)
+"""what has been lacking for so long was not lost but left out, and belongs to the shape no more"""
+
+
+class Sources:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def all(self, now: datetime) -> list[SourceRecord]:
+        """By name, with the days of the last ten weeks."""
+        s, d = t.sources, t.source_days
+        lately = select(d).where(d.c.day > (now - HISTORY).date()).order_by(d.c.source, d.c.part, d.c.day)
+        with self._store.read() as db:
+            days: dict[str, dict[str, tuple[SourceDay, ...]]] = {}
+            for (source, part), rows in groupby(db.execute(lately), lambda r: (r.source, r.part)):
+                days.setdefault(source, {})[part] = tuple(SourceDay(r.day, r.brought, r.asked) for r in rows)
+            return [
+                SourceRecord(
+                    r.name,
+                    Memory(r.etag, r.modified, r.fingerprint, r.newest),
+                    r.asked,
+                    r.answered,
+                    r.brought,
+                    r.error,
+                    {what: date.fromisoformat(since) for what, since in (r.lacking or {}).items()},
+                    days.get(r.name, {}),
+                )
+                for r in db.execute(select(s).order_by(s.c.name))
+            ]
+
+    def failed(self, source: str, error: str, now: datetime) -> None:
+        """Note that *source* could not be read; its memory stays."""
+        with self._store.write() as db:
+            _put(db, self._store, source, {"asked": now, "error": error})
+
+
+def remember(db: Connection, store: Store, source: str, batch: Batch, new: Collection[str], now: datetime) -> None:
+    """After a success, in the transaction of its listings; *new* are the keys that the source never showed before."""
+    known = db.execute(select(t.sources).where(t.sources.c.name == source)).mappings().one_or_none()
+    before = dict(known or {})
+    memory = batch.memory
+    values = {
+        "asked": now, "answered": now, "error": None, "etag": memory.etag, "modified": memory.modified,
+        "fingerprint": memory.fingerprint, "newest": memory.newest,
+    }  # fmt: skip
+    if new:
+        values["brought"] = now
+    if batch.complete and (memory.fingerprint is None or memory.fingerprint != before.get("fingerprint")):
+        values |= _shape(before.get("shape") or {}, before.get("lacking") or {}, batch, now.date())
+    _put(db, store, source, values)
+    came(db, store, source, batch, new, now, first_sight=not before.get("answered"))
+
+
+def came(
+    db: Connection, store: Store, source: str, batch: Batch, new: Collection[str], now: datetime, *, first_sight: bool
+) -> None:
+    """Keep the days on which something new came: those of its announcement where a source states them."""
+    stated = batch.dated or first_sight
+    found = {
+        (part, min((listing.announced or now).date(), now.date()) if stated else now.date())
+        for listing in batch.listings
+        if listing.key in new
+        for part in batch.parts or ("",)
+        if not part or listing.categories[:1] == (part,) or "".join(listing.categories[:1]).startswith(f"{part}.")
+    }
+    for part, day in found:
+        by_then = datetime.combine(day, time(), UTC) + timedelta(days=1)  # nobody saw at what hour
+        _put_day(db, store, source, part, day, brought=min(now, by_then) if first_sight else now)
+
+
+def asked_for(db: Connection, store: Store, source: str, day: date, now: datetime) -> None:
+    """Note that *source* was asked for this one day."""
+    _put_day(db, store, source, "", day, asked=now)
+
+
+def _put(db: Connection, store: Store, source: str, values: Mapping[str, Any]) -> None:
+    statement = store.insert(t.sources).values(name=source, **values)
+    db.execute(statement.on_conflict_do_update(index_elements=["name"], set_=values))
+
+
+def _put_day(db: Connection, store: Store, source: str, part: str, day: date, **at: datetime) -> None:
+    statement = store.insert(t.source_days).values(source=source, part=part, day=day, **at)
+    first, said = t.source_days.c.brought, statement.excluded
+    changed = {"asked": said.asked} if "asked" in at else {"brought": func.coalesce(first, said.brought)}
+    db.execute(statement.on_conflict_do_update(index_elements=["source", "part", "day"], set_=changed))
+
+
+# ---------------------------------------------------------------- shape
+
+
+def _shape(usual: Mapping[str, float], lacking: Mapping[str, str], batch: Batch, today: date) -> dict[str, Any]:
+    """How many entries usually have what (a moving average), and what hardly any has all at once, and since when."""
+    share = dict(_shares(batch))
+    gone = {what for what, found in share.items() if found <= FEW and usual.get(what, 0.0) >= MOST}
+    since = {what: lacking.get(what, today.isoformat()) for what in gone | (lacking.keys() - share.keys())}
+    since = {what: day for what, day in since.items() if today - date.fromisoformat(day) < ACCEPTED}
+    learned = {
+        what: found if what in gone else 0.9 * usual.get(what, found) + 0.1 * found
+        for what, found in share.items()
+        if what not in since
+    }
+    return {"shape": {**usual, **learned}, "lacking": since}
+
+
+def _shares(batch: Batch) -> Iterator[tuple[str, float]]:
+    total = len(batch.listings)
+    if not batch.parts:  # a calendar tells when there are none
+        yield "entries", float(total > 0)
+    if total >= ENOUGH:
+        for what, has in _PARTS.items():
+            yield what, sum(1 for listing in batch.listings if has(listing)) / total
+
+
+_PARTS: dict[str, Any] = {
+    "identifiers": lambda listing: listing.ids.keys() & {"arxiv", "doi"},
+    "abstracts": lambda listing: listing.abstract,
+    "authors": lambda listing: listing.authors,
+    "dates": lambda listing: listing.announced,
+    "counts": lambda listing: listing.signals,
+}
