@@ -7,6 +7,7 @@ What belongs to a source or a transport stays a plain dict for the dataclass tha
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import asdict
 from difflib import get_close_matches
 from ipaddress import ip_address
 from pathlib import Path
@@ -30,11 +31,13 @@ from pydantic import IPvAnyNetwork as Network
 
 from digest import __version__
 from digest.errors import ConfigError
-from digest.model import Publication
+from digest.model import Publication, Topic
 
 Where = tuple[str | int, ...]
 
 _PREFIX = "DIGEST_"
+LIBRARY = "library"
+"""the word for the topics that come with the program, in place of a list"""
 _MASK = "********"
 _SECRET = re.compile(r"(.*(?:password|secret|token|key))(_file)?")
 _PLACEHOLDER = re.compile(
@@ -407,8 +410,8 @@ def load(path: Path) -> Settings:
     if not isinstance(said, dict):
         raise ConfigError(f"{path}: must hold lines like `key: value`")
     said = reading.overridden(said, _environment())
-    if isinstance(topics := said.get("topics"), str):
-        said["topics"] = reading.plain(reading.root / topics, ("topics",))
+    if isinstance(topics := said.get("topics"), str | dict):
+        said["topics"] = _topics(reading, topics)
     try:
         settings = Settings.model_validate(reading.revealed(said))
     except ValidationError as error:
@@ -420,6 +423,28 @@ def load(path: Path) -> Settings:
     if reading.problems:
         raise ConfigError("\n".join(reading.problems))
     return settings
+
+
+def _topics(reading: Reading, said: str | dict[str, Any]) -> Any:
+    """The list that `topics: FILE`, `topics: library` or `topics: {library: [NAME, ...]}` stands for."""
+    if isinstance(said, str) and said != LIBRARY:
+        return reading.plain(reading.root / said, ("topics",))
+    names = said.get(LIBRARY) if isinstance(said, dict) else None
+    if isinstance(said, dict) and (said.keys() != {LIBRARY} or not isinstance(names, list)):
+        reading.wrong(("topics",), "write a list of topics, the name of a file, library, or {library: [cs, stat]}")
+        return []
+    known = library()
+    for i, name in enumerate(names or ()):
+        if not any(topic.within(str(name)) for topic in known):
+            message = f"{name!r} is no field, category or slug of the library; `digest topics --library` lists them"
+            reading.wrong(("topics", LIBRARY, i), message)
+    chosen = [topic for topic in known if names is None or any(topic.within(str(name)) for name in names)]
+    return [{key: value for key, value in asdict(topic).items() if key != "id"} for topic in chosen]
+
+
+def library() -> list[Topic]:
+    """The topics that come with the program."""
+    return [Topic(0, **TopicEntry(**entry).model_dump()) for entry in Reading(Path()).plain(shipped("topics.yaml"))]
 
 
 def _check_together(settings: Settings) -> None:
@@ -474,7 +499,8 @@ def shown(settings: Settings) -> dict[str, Any]:
 def schema() -> dict[str, Any]:
     """The JSON schema of `config.yaml`, for editors."""
     found = Settings.model_json_schema()
-    found["properties"]["topics"] = {"anyOf": [found["properties"]["topics"], {"type": "string"}]}  # or a file of them
+    other = [{"type": "string"}, {"type": "object"}]  # see _topics
+    found["properties"]["topics"] = {"anyOf": [found["properties"]["topics"], *other]}
     return found
 
 

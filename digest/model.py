@@ -108,6 +108,28 @@ class Topic:
     categories: tuple[str, ...] = ()
     exclusions: tuple[str, ...] = ()
 
+    @property
+    def field(self) -> str:
+        """The field of science that its first category lies in, as a heading; "" without a category of arXiv's."""
+        first = self.categories[0] if self.categories else ""
+        return FIELDS.get(first) or FIELDS.get(first.partition(".")[0], "")
+
+    def within(self, name: str) -> bool:
+        """Whether *name* is its slug, its first category, or the archive (`cs`) or field (`physics`) of that."""
+        first = self.categories[0] if self.categories else ""
+        return name.casefold() in (self.slug, first.casefold(), first.partition(".")[0], self.field.casefold())
+
+
+_PHYSICS = "physics astro-ph cond-mat gr-qc hep-ex hep-lat hep-ph hep-th math-ph nlin nucl-ex nucl-th quant-ph"
+FIELDS = {
+    "cs": "Computer science", "cs.AI": "Artificial intelligence", "cs.LG": "Machine learning", "cs.CL": "Language",
+    "cs.CV": "Vision and graphics", "cs.GR": "Vision and graphics", "cs.RO": "Robotics",
+    "eess": "Electrical engineering", "stat": "Statistics", "math": "Mathematics",
+    **dict.fromkeys(_PHYSICS.split(), "Physics"),
+    "q-bio": "Biology", "q-fin": "Finance", "econ": "Economics",
+}  # fmt: skip
+"""headings by arXiv's archives and some of their categories"""
+
 
 @dataclass(frozen=True, slots=True)
 class Signal:

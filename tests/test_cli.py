@@ -116,6 +116,15 @@ def test_the_demo_keeps_a_demo_yaml_that_is_not_its_own(digest, tmp_path):
     assert (tmp_path / "demo.yaml").read_text() == "database: mine"
 
 
+def test_the_topics_that_come_with_the_program_can_be_listed_without_a_configuration(digest):
+    code, out, _ = digest("topics", "--library", "quantum-computing", "--json")
+    assert (code, json.loads(out)[0]["name"]) == (0, "Quantum computing")
+    assert "Statistics" in digest("topics", "--library", "stat")[1]
+    code, _, err = digest("topics", "alchemy", "--library")
+    assert code == 2
+    assert "'alchemy'" in err
+
+
 def test_a_preview_by_topics_takes_unknown_names_as_free_text_and_says_so(ready):
     code, out, _ = ready("preview", "--topics", "Retrieval, two hands")
     assert code == 0

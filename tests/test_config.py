@@ -98,6 +98,14 @@ def test_topics_may_stand_in_a_file_of_their_own(write):
     assert (topic.slug, topic.keywords) == ("graphs", ("graph",))
 
 
+def test_topics_may_be_the_library_or_a_part_of_it_by_field_category_and_slug(write):
+    every = load(write("topics: library")).topics
+    assert [topic.slug for topic in every] == [topic.slug for topic in config.library()]
+    some = load(write("topics: {library: [stat, physics, cs.RO, quantitative-trading]}")).topics
+    assert {topic.categories[0].partition(".")[0] for topic in some} >= {"stat", "astro-ph", "nlin", "cs", "q-fin"}
+    assert len([topic for topic in some if topic.categories[0].startswith("q-fin")]) == 1
+
+
 @pytest.mark.parametrize("at", ["06:00", "12:30", "'23:59'"])
 def test_an_hour_is_read_as_it_is_written_with_and_without_quotes(write, at):
     assert load(write(f"publish: {{at: {at}}}")).publish.at == at.strip("'")
@@ -218,6 +226,9 @@ def test_a_missing_file_of_topics_names_the_line_that_asks_for_it(write):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
+        ("topics: {libary: [cs]}", "topics: write a list of topics, the name of a file, library"),
+        ("topics: {library: cs}", "topics: write a list of topics, the name of a file, library"),
+        ("topics: {library: [alchemy]}", "topics.library.0: 'alchemy' is no field, category or slug of the library"),
         ("web: [1, 2\nkeys: k\n", "config.yaml:2: this is no YAML: "),
         ("keys: a: b", "config.yaml:1: this is no YAML: mapping values are not allowed"),
         ("keys: a\n---\nkeys: b\n", "config.yaml:2: this is no YAML: but found another document"),

@@ -166,11 +166,30 @@ def lint(json: Json = False) -> None:
 
 
 @cli.command()
-def topics() -> None:
+def topics(
+    within: Annotated[
+        str, typer.Argument(metavar="[FIELD]", help="only these: an archive like stat, a category or a slug")
+    ] = "",
+    library: Annotated[
+        bool, typer.Option("--library", help="those that come with the program, to choose from")
+    ] = False,
+    json: Json = False,
+) -> None:
     """The topics that subscribers can tick."""
-    made = table("topic", "slug", "description")
-    for topic in session.app.subscriptions.topics():
-        made.add_row(topic.name, topic.slug, topic.description)
+    from dataclasses import asdict
+
+    from digest import config
+
+    known = config.library() if library else session.app.subscriptions.topics()
+    found = [topic for topic in known if not within or topic.within(within)]
+    if not found and within:
+        raise NotFound(f"no topic lies in {within!r}; try an archive, like cs, or a category")
+    if json:
+        say_json([asdict(topic) for topic in found])
+        return
+    made = table("topic", "slug", "field", "description")
+    for topic in found:
+        made.add_row(topic.name, topic.slug, topic.field, topic.description)
     console().print(made)
 
 

@@ -1,11 +1,13 @@
 """What each page shows and does."""
 
+import re
 from dataclasses import replace
 from datetime import date
 from html.parser import HTMLParser
 
 import pytest
 
+from digest import config
 from digest.errors import BadLink, CatalogError
 from digest.model import Cadence, Interest, Schedule, Standing
 from digest.services.subscriptions import Proof
@@ -376,3 +378,13 @@ def test_nothing_here_answers_with_a_redirect(web):
             assert answer.status_code in (200, 404, 405)
             assert "location" not in answer.headers
             assert "evil.example" not in answer.text
+
+
+def test_many_topics_stand_under_their_fields_and_those_with_a_tick_are_open(app, web, monkeypatch):
+    monkeypatch.setattr(app.subscriptions, "topics", config.library)
+    page = web.get("/").text
+    assert page.count('name="topic"') == len(config.library())
+    assert page.count("<details") == len({topic.field for topic in config.library()})
+    assert '<details class="field-of" open>' not in page
+    again = web.post("/", data={"topic": ["quantum-computing"]}).text  # without an address it comes back
+    assert re.findall(r'<details class="field-of" open>\s*<summary>(\w+)', again) == ["Physics"]
