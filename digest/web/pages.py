@@ -12,11 +12,12 @@ from starlette.exceptions import HTTPException as HTTPError
 from starlette.requests import ClientDisconnect
 
 from digest.delivery.address import masked
-from digest.errors import AddressError, BadLink, CatalogError
+from digest.errors import AddressError, BadLink, CatalogError, NotFound
 from digest.model import Interest, Schedule
 from digest.rendering import words
 from digest.rendering.colour import readable
 from digest.rendering.page import card
+from digest.services.profiles import VALUES
 from digest.services.subscriptions import Proof
 from digest.web import forms, guard
 from digest.web.forms import Form, typed
@@ -28,7 +29,8 @@ ASKING = "Send me {name} by mail at the times I chose. Every mail has a link to 
 CONFIRMING = "Yes, send me {name}."
 
 _ASSETS = {"style.css": "text/css", "zone.js": "text/javascript", "icon.svg": "image/svg+xml"}
-_ROBOTS = "User-agent: *\nDisallow: /u/\nDisallow: /confirm/\nDisallow: /never/\nDisallow: /preferences/\n"
+_HIDDEN = ("u", "confirm", "never", "preferences", "vote", "search")
+_ROBOTS = "User-agent: *\n" + "".join(f"Disallow: /{part}\n" for part in _HIDDEN)
 
 Typed = Annotated[Form, Depends(typed)]
 
@@ -39,6 +41,8 @@ class Pages:
     def __init__(self, app: "App") -> None:
         self.publication, self.settings = app.publication, app.settings
         self.subscriptions, self.publish, self.doctor = app.subscriptions, app.publish, app.doctor
+        self.library, self.profiles = app.library, app.profiles
+        self.root = urlsplit(app.publication.base_url).path  # a proxy may serve us under a path, which it strips
         folders = [folder / "web" for folder in app.templates]
         self.templates = Environment(
             loader=FileSystemLoader(folders),
@@ -47,10 +51,11 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self.templates.filters |= {"card": card, "long": long, "masked": masked, "readable": readable}
+        self.templates.filters |= {"card": card, "clean": words.clean, "long": long}
+        self.templates.filters |= {"masked": masked, "readable": readable}
         self.templates.globals |= {
             "publication": app.publication,
-            "root": urlsplit(app.publication.base_url).path,  # a proxy may serve us under a path, which it strips
+            "root": self.root,
             "DAYS": forms.DAYS,
         }
 
@@ -64,6 +69,10 @@ class Pages:
             "/u/{token}": self.leave,
             "/editions": self.edition,
             "/editions/{day}": self.edition,
+            "/papers/{name}": self.paper,
+            "/search": self.search,
+            "/vote/{token}/{name}": self.reader,
+            "/vote/{token}/{name}/{way}": self.ballot,
             "/assets/{name}": self.asset,
             "/robots.txt": self.robots,
             "/healthz": self.health,
@@ -74,12 +83,13 @@ class Pages:
             "/never/{token}": self.nevermore,
             "/preferences/{token}": self.changed,
             "/u/{token}": self.left,
+            "/vote/{token}/{name}/{way}": self.voted,
         }
         for path, show in shown.items():
             web.add_api_route(path, show, methods=["GET", "HEAD"])
         for path, act in done.items():
             web.add_api_route(path, act, methods=["POST"])
-        for error in (HTTPError, BadLink, CatalogError, ClientDisconnect, Exception):
+        for error in (HTTPError, BadLink, NotFound, CatalogError, ClientDisconnect, Exception):
             web.add_exception_handler(error, self.trouble)
 
     def page(self, name: str, status: int = 200, headers: dict[str, str] | None = None, **values: Any) -> Response:
@@ -190,6 +200,32 @@ class Pages:
             raise HTTPException(404)
         return self.page("edition.html", edition=edition)
 
+    def paper(self, name: str) -> Response:
+        return self.page("paper.html", found=self.library.page(name), links=f"{self.root}/papers", value=None)
+
+    def search(self, q: str = "") -> Response:
+        return self.page("search.html", query=words.clean(q), found=self.library.search(q))
+
+    # ------------------------------------------------------------ voting
+
+    def reader(self, token: str, name: str) -> Response:
+        """A paper for a subscriber, who can vote on it and go on to others."""
+        value = self.profiles.ballot(token, name).value
+        return self.page("paper.html", found=self.library.page(name), links=f"{self.root}/vote/{token}", value=value)
+
+    def ballot(self, token: str, name: str, way: str, *, done: bool = False) -> Response:
+        if way not in VALUES:
+            raise HTTPException(404)
+        paper = self.profiles.ballot(token, name).card
+        return self.page("vote.html", paper=paper, way=way, links=f"{self.root}/vote/{token}/{paper.paper}", done=done)
+
+    def voted(self, token: str, name: str, way: str, form: Typed) -> Response:
+        if way in VALUES:
+            self.profiles.vote(token, name, VALUES[way], "page" if form.one("page") else "mail")
+        return self.ballot(token, name, way, done=True)
+
+    # ------------------------------------------------------------ all else
+
     def asset(self, name: str) -> Response:
         if name not in _ASSETS:
             raise HTTPException(404)
@@ -207,7 +243,7 @@ class Pages:
         """An error as a page. After a bug the error itself goes on to the log."""
         status, extra = 500, {}
         match error:
-            case BadLink():
+            case BadLink() | NotFound():
                 status = 404
             case CatalogError():
                 status, extra = 503, {"retry-after": "60"}

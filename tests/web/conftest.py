@@ -10,9 +10,11 @@ from types import SimpleNamespace
 import pytest
 from starlette.testclient import TestClient
 
-from digest.errors import AddressError, BadLink
+from digest.errors import AddressError, BadLink, NotFound
 from digest.model import Cadence, Candidate, Card, Interest, Publication, Schedule, Standing, Subscriber, Topic
 from digest.rendering.press import Item
+from digest.services.library import Found, Hit, Page
+from digest.services.profiles import Ballot
 from digest.web import create
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
@@ -124,9 +126,37 @@ class Editions:
         )
 
 
+class Library:
+    """Knows the paper 7."""
+
+    hits = (Hit(item(8, HOSTILE).candidate.card, 0.5),)
+
+    def page(self, name: str) -> Page:
+        if name != "7":
+            raise NotFound(f"there is no paper {name}")
+        return Page(item(7, "Attention is mostly what you need").candidate, {"upvotes": 48}, list(self.hits))
+
+    def search(self, query: str) -> Found:
+        return Found(list(self.hits), []) if query == "attention" else Found([], ["attention"])
+
+
+class Profiles:
+    def __init__(self, subscriptions: Subscriptions) -> None:
+        self.subscriptions = subscriptions
+
+    def ballot(self, token: str, paper: str) -> Ballot:
+        card = Library().page(paper).candidate.card
+        return Ballot(self.subscriptions.preferences(token), card, 1)
+
+    def vote(self, token: str, paper: str, value: int, origin: str) -> None:
+        self.ballot(token, paper)
+        self.subscriptions._act("vote", paper, value, origin)
+
+
 class App(SimpleNamespace):
     def __init__(self) -> None:
         self.problems: list[str] = []
+        subscriptions = Subscriptions()
         super().__init__(
             publication=Publication(
                 name="Example Digest",
@@ -141,8 +171,10 @@ class App(SimpleNamespace):
                 sign_up=SimpleNamespace(zone="Europe/Paris", hour=6),
             ),
             templates=(TEMPLATES,),
-            subscriptions=Subscriptions(),
+            subscriptions=subscriptions,
+            profiles=Profiles(subscriptions),
             publish=Editions(),
+            library=Library(),
             doctor=SimpleNamespace(problems=lambda: self.problems),
         )
 

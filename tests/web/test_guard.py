@@ -8,8 +8,11 @@ from starlette.requests import Request
 
 from digest.web import SILENT, create, guard
 
-POSTS = ["/", "/confirm/good", "/never/good", "/preferences/good", "/u/good"]
-PRIVATE = ["/confirm/good", "/never/good", "/preferences/good", "/u/good", "/u/bad", "/nowhere", "/healthz"]
+POSTS = ["/", "/confirm/good", "/never/good", "/preferences/good", "/u/good", "/vote/good/7/up"]
+PRIVATE = [
+    *("/confirm/good", "/never/good", "/preferences/good", "/u/good", "/u/bad", "/nowhere", "/healthz"),
+    *("/vote/good/7", "/vote/good/7/up", "/search?q=what+I+wonder"),
+]
 
 
 @pytest.mark.parametrize(
@@ -168,3 +171,6 @@ def test_no_path_makes_it_fail(public, method, path):
     assert public.request(method, f"/{quoted}").status_code < 500
     assert public.request(method, f"/editions/{quoted}").status_code < 500
     assert public.request(method, f"/u/{quoted}").status_code < 500
+    assert public.request(method, f"/search?q={quoted}").status_code < 500
+    assert public.request(method, f"/papers/{quoted}").status_code < 500
+    assert public.request(method, f"/vote/good/7/{quoted}").status_code < 500

@@ -34,8 +34,10 @@ GETS = [
     *("/", "/editions", "/editions/2026-02-05", "/editions/2026-02-04", "/healthz", "/robots.txt"),
     *("/assets/style.css", "/assets/zone.js", "/assets/icon.svg"),
     *("/confirm/good", "/never/good", "/never/old", "/preferences/good", "/u/good"),
+    *("/papers/7", "/search", "/search?q=attention", "/search?q=nothing", "/vote/good/7"),
+    *("/vote/good/7/up", "/vote/good/7/down", "/vote/good/7/none"),
 ]
-TOKENS = ["/confirm/{}", "/never/{}", "/preferences/{}", "/u/{}"]
+TOKENS = ["/confirm/{}", "/never/{}", "/preferences/{}", "/u/{}", "/vote/{}/7/up"]
 
 
 class Tags(HTMLParser):
@@ -151,6 +153,60 @@ def test_health_is_a_number_for_strangers(app, web):
     app.problems.append("/srv/outbox cannot be written")
     answer = web.get("/healthz")
     assert (answer.status_code, answer.json()) == (503, {"status": "trouble", "problems": 1})
+
+
+# ---------------------------------------------------------------- papers and votes
+
+
+def test_a_paper_has_a_page_with_links_signals_and_papers_like_it(web, hostile):
+    page = web.get("/papers/7").text
+    assert 'href="https://arxiv.org/pdf/2602.07"' in page
+    assert "48 upvotes" in page
+    assert 'href="/papers/8"' in page
+    assert hostile not in page
+    assert "<form" not in page, "who votes has a link of their own"
+
+
+@pytest.mark.parametrize("path", ["/papers/8", "/papers/" + "9" * 5000, "/papers/owls", "/vote/good/8/up"])
+def test_a_paper_that_does_not_exist_is_not_found(web, path):
+    assert web.get(path).status_code == 404
+
+
+def test_a_search_that_finds_nothing_says_what_may_have_been_meant(web, hostile):
+    assert 'href="/search?q=attention"' in web.get("/search?q=atention").text
+    assert hostile not in web.get("/search", params={"q": hostile}).text
+    assert 'href="/papers/8"' in web.get("/search?q=attention").text
+
+
+@pytest.mark.parametrize("way", ["up", "down", "none"])
+def test_a_vote_takes_a_click_on_the_one_button(web, acts, way):
+    page = web.get(f"/vote/good/7/{way}").text
+    assert page.count("<button") == 1
+    assert "Attention is mostly" in page
+    assert "<script" not in page
+    assert not acts
+    assert web.post(f"/vote/good/7/{way}").status_code == 200
+    assert acts == [("vote", "7", {"up": 1, "down": -1, "none": 0}[way], "mail")]
+
+
+def test_after_a_vote_one_may_undo_it_or_vote_the_other_way(web):
+    page = web.post("/vote/good/7/up").text
+    assert 'action="/vote/good/7/none"' in page
+    assert 'action="/vote/good/7/down"' in page
+
+
+def test_a_subscriber_votes_while_browsing(web, acts):
+    page = web.get("/vote/good/7").text
+    assert 'href="/vote/good/8"' in page
+    assert 'action="/vote/good/7/none"' in page, "it was voted up before"
+    web.post("/vote/good/7/down", data={"page": "1"})
+    assert acts == [("vote", "7", -1, "page")]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_there_is_no_third_way_to_vote(web, acts, method):
+    assert web.request(method, "/vote/good/7/sideways").status_code == 404
+    assert not acts
 
 
 # ---------------------------------------------------------------- subscribing
