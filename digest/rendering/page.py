@@ -20,6 +20,7 @@ VALUES = frozenset(
         "others",  # how many papers there are besides; empty for none
         "more",  # 3 more papers: those that the size of a mail left out; empty for none
         "considered",  # 412 recent papers: what there was to pick from
+        "lacks",  # Incomplete: cs.AI not announced yet. Empty for an edition that has what it waited for
         "last",  # 12 November 2026: when the last digest with papers went out; empty for never
         "why",  # why the subscriber gets this, and since when
         "weekly",  # empty unless this is a whole week's

@@ -88,6 +88,8 @@ class Press:
         self._subject = Sheet(stationery.subject, stationery.publication, markup=False)
         self._html = Sheet(stationery.html, stationery.publication, markup=True)
         self._text = Sheet(stationery.text, stationery.publication, markup=False)
+        notes = "; ".join(filter(None, (words.clean(note).rstrip(".") for note in edition.notes)))
+        self._lacks = f"Incomplete: {words.cut(notes, 300)}." if notes else ""
         self._stencils = lru_cache(maxsize=None)(self._cut)  # at most six for each candidate
         self._slip = lru_cache(maxsize=8192)(self._printed)
 
@@ -170,6 +172,7 @@ class Press:
             "others": str(len(digest.picks) - 1) if len(digest.picks) > 1 else "",
             "more": words.counted(left_out, "more paper") if left_out else "",
             "considered": self._considered(),
+            "lacks": self._lacks,
             "last": words.day(last) if last else "",
             "why": f"You get this {kind} because you confirmed your subscription{confirmed}.",
             "weekly": "yes" if weekly else "",

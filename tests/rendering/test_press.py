@@ -140,6 +140,16 @@ def test_the_footer_says_why_and_since_when_and_leads_out(press: Press, digest: 
         assert all(link in part for link in (urls.unsubscribe, urls.preferences, urls.online))
 
 
+def test_the_footer_says_what_the_edition_lacks(
+    stationery: Stationery, edition: Callable[..., Edition], digest: Callable[..., Digest], urls: Urls
+):
+    whole, partial = edition(), replace(edition(), notes=("cs.AI not announced yet.", "Nature could\u202e not be read"))
+    parts = Press(stationery, partial).parts(digest(0), SINCE, urls)
+    for part in (parts.html, parts.text):
+        assert "Incomplete: cs.AI not announced yet; Nature could not be read." in " ".join(part.split())
+    assert "Incomplete" not in Press(stationery, whole).parts(digest(0), SINCE, urls).html
+
+
 # ---------------------------------------------------------------- what it says
 
 
