@@ -102,6 +102,16 @@ class App:
         return Http(self.settings.user_agent, root=self.settings.root, files=True)
 
     @cached_property
+    def mail_clients(self) -> tuple[str, ...]:
+        """What `lint` reads mail with. Raises ConfigError."""
+        from digest.rendering.clients import chosen
+
+        try:
+            return chosen(self.settings.lint.clients)
+        except ValueError as error:
+            raise self.settings.complain(("lint", "clients"), str(error)) from error
+
+    @cached_property
     def printing(self) -> "Printing":
         from digest.services.printing import Printing
 

@@ -203,6 +203,10 @@ class Webhooks(Section):
         return {name: said.secret for name in type(self).model_fields if (said := getattr(self, name))}
 
 
+class Lint(Section):
+    clients: tuple[Line, ...] = ()
+
+
 class Settings(Section):
     """All that `config.yaml` says, checked. Paths are relative to its folder: see `file`."""
 
@@ -218,6 +222,7 @@ class Settings(Section):
     web: Web = Web()
     sign_up: SignUp = SignUp()
     webhooks: Webhooks = Webhooks()
+    lint: Lint = Lint()
     sources: tuple[SourceEntry, ...] = ()
     topics: tuple[TopicEntry, ...] = ()
     _reading: "Reading" = PrivateAttr(default_factory=lambda: Reading(Path("config.yaml")))

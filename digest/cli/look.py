@@ -154,7 +154,7 @@ def lint(json: Json = False) -> None:
     from digest.rendering.review import review
 
     app = session.app
-    findings = review(app.templates, app.publication)
+    findings = review(app.templates, app.publication, app.mail_clients)
     if json:
         say_json([asdict(finding) for finding in findings])
     for found in () if json else findings:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from lxml.html import HtmlElement, document_fromstring  # type: ignore[import-untyped]
 
@@ -50,17 +51,39 @@ _FUNCTIONS = {"rgb": "css-rgb", "rgba": "css-rgba", "calc": "css-unit-calc", "va
 
 
 @cache
-def known() -> tuple[dict[str, str], dict[str, str]]:
-    """Clients with their names for people, and features with a letter for each client."""
-    table = json.loads((Path(__file__).parent / "clients.json").read_text("utf-8"))
-    return table["clients"], table["features"]
+def known() -> dict[str, Any]:
+    """`clients` with their names for people, `features` with a letter for each, `notes` with whom they are about."""
+    table: dict[str, Any] = json.loads((Path(__file__).parent / "clients.json").read_text("utf-8"))
+    return table
 
 
-def support(feature: str, clients: Sequence[str] = CLIENTS) -> dict[str, list[str]]:
-    """Names of the *clients* that do not show *feature* (`n`) and that show it only partly (`a`)."""
-    names, features = known()
-    letters = dict(zip(names, features[feature], strict=True))
-    return {letter: [names[client] for client in clients if letters[client] == letter] for letter in "na"}
+def chosen(wanted: Sequence[str]) -> tuple[str, ...]:
+    """All of a family (`gmail`) or one (`outlook-windows`) for each name; CLIENTS for none. Raises ValueError."""
+    names = [*known()["clients"]]
+    for name in wanted:
+        if not any(name in _called(client) for client in names):
+            known_as = sorted({called for client in names for called in _called(client)})
+            raise ValueError(f"{name!r} is no mail program that caniemail.com knows; write {', '.join(known_as)}")
+    return tuple(client for client in names if {*wanted} & _called(client)) or CLIENTS
+
+
+def _called(client: str) -> set[str]:
+    return {client.partition("/")[0], client.replace("/", "-")}
+
+
+def lacking(feature: str, clients: Sequence[str] = CLIENTS) -> tuple[str, bool]:
+    """Which *clients* do not show *feature* or only in part, and how; empty for none. And is something lost with it?"""
+    table = known()
+    names = [*table["clients"]]
+    letters = dict(zip(names, table["features"][feature], strict=True))
+    told = []
+    for letter, how in (("n", "not shown by"), ("a", "in part by")):
+        if them := [table["clients"][client] for client in clients if letters[client] == letter]:
+            told.append(f"{how} {', '.join(them)}")
+    if told:
+        about = {names.index(client) for client in clients}
+        told += [note for note, whom in table["notes"].get(feature, {}).items() if about.intersection(whom)]
+    return "; ".join(told), bool(LOST.fullmatch(feature)) and any(letters[client] == "n" for client in clients)
 
 
 def used(html: str) -> dict[str, str]:
@@ -70,7 +93,7 @@ def used(html: str) -> dict[str, str]:
         feature = _SAME.get(feature, feature)
         if side := _SIDE.fullmatch(feature):
             feature = f"css-{side[1]}"
-        if feature in known()[1]:
+        if feature in known()["features"]:
             found.setdefault(feature, cause)
     return found
 

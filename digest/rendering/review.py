@@ -146,14 +146,8 @@ def _size(html: str) -> Iterator[Remark]:
 
 def _support(html: str, wanted: Sequence[str]) -> Iterator[Remark]:
     for feature, cause in clients.used(html).items():
-        lacking = clients.support(feature, wanted)
-        told = [
-            f"{how} {', '.join(names)}"
-            for how, names in (("not shown by", lacking["n"]), ("in part by", lacking["a"]))
-            if names
-        ]
+        told, lost = clients.lacking(feature, wanted)
         if told:
-            lost = lacking["n"] and clients.LOST.fullmatch(feature)
             where = f"https://www.caniemail.com/features/{feature}/"
             severity = Severity.ERROR if lost else Severity.NOTE
-            yield severity, "support", f"{feature.partition('-')[2]}: {'; '.join(told)} ({where})", cause
+            yield severity, "support", f"{feature.partition('-')[2]}: {told} ({where})", cause

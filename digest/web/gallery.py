@@ -115,7 +115,7 @@ class Gallery:
         """Reviewed once for each state of the templates: it takes a second."""
         state = self.state()
         if self._kept[0] != state:
-            self._kept = state, review(self.app.templates, self.app.publication)
+            self._kept = state, review(self.app.templates, self.app.publication, self.app.mail_clients)
         return self._kept[1]
 
 

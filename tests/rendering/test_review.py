@@ -118,11 +118,30 @@ def test_all_mistakes_of_a_file_are_found_and_a_stray_end_does_not_multiply():
 
 
 def test_clients_lists_what_caniemail_says_and_under_which_licence():
-    names, features = clients.known()
+    table = clients.known()
+    names, features = table["clients"], table["features"]
     assert {*clients.CLIENTS} <= {*names}
     assert all(len(letters) == len(names) and {*letters} <= {*"ynau"} for letters in features.values())
-    table = json.loads(Path(clients.__file__).with_name("clients.json").read_text("utf-8"))
     assert "Copyright (c) 2019 HTeuMeuLeu" in table["notice"]
+
+
+def test_mail_programs_are_named_by_family_or_one_by_one():
+    assert clients.chosen(["outlook-windows", "thunderbird"]) == (
+        *("outlook/windows", "thunderbird/macos", "thunderbird/windows"),
+    )
+    assert clients.chosen([]) == clients.CLIENTS
+    with pytest.raises(ValueError, match=r"'pine' is no mail program .*; write aol, aol-android"):
+        clients.chosen(["gmail", "pine"])
+
+
+def test_what_the_chosen_programs_lack_is_told_with_the_reason_known_of_them():
+    assert clients.lacking("css-float", ["outlook/windows", "apple-mail/ios"]) == (
+        "not shown by Outlook before 2024 (Windows); `table` and `img` elements can use an `align` attribute to get a"
+        " similar effect.",
+        False,
+    )
+    assert clients.lacking("css-float", ["apple-mail/ios"]) == ("", False)
+    assert clients.lacking("html-svg", ["gmail/ios"])[1]
 
 
 @pytest.mark.parametrize(
