@@ -7,7 +7,7 @@ unrelated, 1 is spot on. The constants were set on topics curated by people and 
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -113,13 +113,14 @@ class Texts:
         self._columns = _Columns()
         self._plain: list[tuple[str, str]] = []
         self._phrases: dict[int, int] = {}
-        counts = _saturated(self._read(documents), len(self._columns.stems))
+        counts = self._read(documents)
+        words = len(self._columns.stems)
+        self._length = float(counts[:, :words].sum()) / max(self._size, 1)
+        counts = _saturated(counts, words, self._length)
         known = self._size + BACKGROUND
         found = np.bincount(counts.indices, minlength=counts.shape[1])
         self._rarity, self._unknown = np.log(known / (found + 0.5)).astype(np.float32), float(np.log(known / 0.5))
-        unit = counts.copy()
-        unit.data *= self._rarity[unit.indices]
-        unit.data /= np.repeat(np.sqrt(unit.power(2).sum(axis=1)) + np.float32(1e-9), np.diff(unit.indptr))
+        unit = self._weighed(counts.copy())
         self._by_column, self._unit, self._unit_by_column = counts.T.tocsr(), unit, unit.T.tocsr()
         self._usual = unit.mean(axis=0).astype(np.float32) if self._size else np.zeros(unit.shape[1], dtype=np.float32)
         self._axes = self._latent()
@@ -128,30 +129,45 @@ class Texts:
 
     def _read(self, documents: Sequence[tuple[str, str]]) -> Any:
         """papers × (stems, then phrases of two stems that two papers share): how often, the title counting more"""
-        folds = _Folds()
-        read: list[int] = []
-        sizes: list[int] = []
-        for document in documents:
-            title, abstract = ([folds[word] for word in WORD.findall(text.casefold())] for text in document)
-            self._plain.append((f" {' '.join(title)} ", f" {' '.join(abstract)} "))
-            for words in (title, abstract):
-                columns = [column for column in map(self._columns.__getitem__, words) if column >= 0]
-                read += columns
-                read.append(-1)  # no phrase goes on into the next field
-                sizes.append(len(columns) + 1)
-        column = np.array(read, dtype=np.int64)
-        paper = np.repeat(np.arange(2 * self._size) // 2, sizes)
-        weight = np.repeat(np.tile(np.array([TITLE, 1], dtype=np.float32), self._size), sizes)
+        plain, column, paper, weight = _words(documents, self._columns.__getitem__)
+        self._plain += plain
+        at, phrase, self._keys = _phrases(column, paper, self._size)
+        self._phrases = {key: len(self._columns.stems) + place for place, key in enumerate(self._keys.tolist())}
+        return self._counted(column, paper, weight, at, phrase, self._size)
+
+    def _counted(self, column: Any, paper: Any, weight: Any, at: Any, phrase: Any, papers: int) -> Any:
         told, width = column >= 0, len(self._columns.stems)
-        at, phrase, keys = _phrases(column, paper, self._size)
-        self._phrases = {key: width + place for place, key in enumerate(keys.tolist())}
         return sp.csr_array(
             (
                 np.concatenate([weight[told], weight[at]]),
                 (np.concatenate([paper[told], paper[at]]), np.concatenate([column[told], width + phrase])),
             ),
-            shape=(self._size, width + len(keys)),
+            shape=(papers, width + len(self._keys)),
         )
+
+    def others(self, documents: Sequence[tuple[str, str]]) -> tuple[Any, Rows]:
+        """Other papers as seen from here: documents × columns, and documents × directions; rows of length 1 or 0.
+
+        Words that none of these papers has say nothing.
+        """
+
+        def place_of(word: str) -> int:
+            known = self._columns.get(word)  # which does not add it
+            return self._columns.stems.get(stem(word), -1) if known is None else known
+
+        _, column, paper, weight = _words(documents, place_of)
+        keys = column[:-1] << 32 | column[1:]
+        place = np.searchsorted(self._keys, keys)
+        at = np.flatnonzero((column[:-1] >= 0) & (column[1:] >= 0) & (np.append(self._keys, -1)[place] == keys))
+        counts = self._counted(column, paper, weight, at, place[at], len(documents))
+        unit = self._weighed(_saturated(counts, len(self._columns.stems), self._length))
+        return unit, _unit_rows(unit @ self._axes)
+
+    def _weighed(self, counts: Any) -> Any:
+        """Rare columns count for more; rows of length 1"""
+        counts.data *= self._rarity[counts.indices]
+        counts.data /= np.repeat(np.sqrt(counts.power(2).sum(axis=1)) + np.float32(1e-9), np.diff(counts.indptr))
+        return counts
 
     def _latent(self) -> Rows:
         """columns × directions, by a randomised SVD without chance: it starts from papers spread evenly over all"""
@@ -295,6 +311,28 @@ class Texts:
         return result
 
 
+def _words(documents: Sequence[tuple[str, str]], place_of: Callable[[str], int]) -> tuple[Any, Any, Any, Any]:
+    """Title and abstract folded; then word by word its column, the number of its document, and what it counts.
+
+    A word that says nothing has column -1, and so has the end of a field, so that no phrase goes on into the next.
+    """
+    folds = _Folds()
+    plain: list[tuple[str, str]] = []
+    read: list[int] = []
+    sizes: list[int] = []
+    for document in documents:
+        title, abstract = ([folds[word] for word in WORD.findall(text.casefold())] for text in document)
+        plain.append((f" {' '.join(title)} ", f" {' '.join(abstract)} "))
+        for words in (title, abstract):
+            columns = [column for column in map(place_of, words) if column >= 0]
+            read += columns
+            read.append(-1)
+            sizes.append(len(columns) + 1)
+    number = np.repeat(np.arange(2 * len(documents)) // 2, sizes)
+    weight = np.repeat(np.tile(np.array([TITLE, 1], dtype=np.float32), len(documents)), sizes)
+    return plain, np.array(read, dtype=np.int64), number, weight
+
+
 def _phrases(column: NDArray[np.int64], paper: NDArray[np.intp], papers: int) -> tuple[Any, Any, Any]:
     """Where the phrases that at least two papers share begin, which they are, and their keys in order."""
     at = np.flatnonzero((column[:-1] >= 0) & (column[1:] >= 0))
@@ -304,11 +342,10 @@ def _phrases(column: NDArray[np.int64], paper: NDArray[np.intp], papers: int) ->
     return at[kept], (np.cumsum(shared) - 1)[phrase[kept]], keys[shared]
 
 
-def _saturated(counts: Any, words: int) -> Any:
-    """The second mention of a word says less than the first, and any mention less in a long text."""
+def _saturated(counts: Any, words: int, length: float) -> Any:
+    """The second mention of a word says less than the first, and any mention less in a text above the usual length."""
     counts.sum_duplicates()
-    lengths = counts[:, :words].sum(axis=1)
-    slowness = SATURATION * (1 - LENGTH + LENGTH * lengths * len(lengths) / max(float(lengths.sum()), 1e-9))
+    slowness = SATURATION * (1 - LENGTH + LENGTH * counts[:, :words].sum(axis=1) / max(length, 1e-9))
     counts.data *= (SATURATION + 1) / (counts.data + np.repeat(slowness, np.diff(counts.indptr)))
     return counts.astype(np.float32)
 

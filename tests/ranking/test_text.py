@@ -96,6 +96,18 @@ def test_reading_twice_gives_the_same_numbers():
     assert np.array_equal(first, second)
 
 
+def test_another_paper_is_seen_as_one_of_these_would_be_and_unknown_words_say_nothing():
+    texts = Texts(LIBRARY * 2)
+    for same, (title, abstract) in enumerate(LIBRARY):
+        unit, places = texts.others([(title, f"{abstract} Zyzzyva!"), ("Zyzzyva", "")])
+        assert np.argmax((unit @ texts.others(LIBRARY)[0].T).toarray()[0]) == same
+        assert np.allclose(
+            texts.nearness(places)[0], texts.nearness(texts.others(LIBRARY[same : same + 1])[1]), atol=0.1
+        )
+        assert not unit[1:].count_nonzero()
+        assert not places[1].any()
+
+
 def test_a_phrase_is_found_as_whole_words_in_any_case_and_number():
     texts = Texts(LIBRARY)
     assert texts.holding("kv CACHES").tolist() == [1, 0, 0, 0]
