@@ -136,8 +136,7 @@ class App:
             timedelta(days=said.recent),
         )
         deadline = timedelta(hours=self.settings.delivery.deadline_hours)
-        notes = self.doctor.notes
-        return Publish(self.catalog, self.links, self.printing, rhythm, self.clock, deadline, notes)
+        return Publish(self.catalog, self.links, self.printing, rhythm, self.clock, deadline, lambda: self.doctor)
 
     @cached_property
     def deliver(self) -> "Deliver":

@@ -142,6 +142,12 @@ class Signal:
     at: datetime
 
 
+def look_again(age: timedelta, last: timedelta) -> bool:
+    """Whether counts that began *age* ago and were observed *last* ago are worth another look: ever more rarely, so
+    that two weeks take fifteen."""
+    return last >= max(timedelta(hours=1), age / 3)
+
+
 @dataclass(frozen=True, slots=True)
 class Card:
     """What a digest shows of a paper. Frozen with the edition and the same for everybody."""

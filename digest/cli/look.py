@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from digest.cli.terminal import PLAIN, Json, console, day, edition_id, interest_in, say, say_json, session, table
+from digest.cli.terminal import (
+    PLAIN,
+    Json,
+    console,
+    day,
+    edition_id,
+    health_table,
+    interest_in,
+    say,
+    say_json,
+    session,
+    table,
+)
 from digest.errors import NotFound
 
 if TYPE_CHECKING:
@@ -128,12 +140,8 @@ def status(json: Json = False) -> None:
         say("subscribers  " + (", ".join(f"{n} {s}" for s, n in found.subscribers.items()) or "none"))
         say("deliveries   " + (", ".join(f"{n} {s}" for s, n in found.deliveries.items() if n) or "none"))
         say(f"next due     {found.next_due:%Y-%m-%d %H:%M} UTC" if found.next_due else "next due     nothing")
-        made = table("source", "answered", "brought something new")
-        for source in found.sources:
-            times = [f"{at:%Y-%m-%d %H:%M}" if at else "-" for at in (source.answered, source.brought)]
-            made.add_row(source.name, *times)
         if found.sources:
-            console().print(made)
+            console().print(health_table(found.sources))
         for problem in found.problems:
             say(f"! {problem}")
     raise typer.Exit(1 if found.problems else 0)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from digest import __version__
-from digest.cli.terminal import PLAIN, Json, console, say, say_json, session, table
+from digest.cli.terminal import PLAIN, Json, console, health_table, say, say_json, session, table
 from digest.errors import NotFound, SourceError
 
 if TYPE_CHECKING:
@@ -21,13 +21,13 @@ cli.add_typer(sources_cli, name="sources")
 
 @sources_cli.command("list")
 def sources_list() -> None:
-    """The configured sources."""
-    made = table("source", "kind", "last answer", "trouble")
-    known = {source.name: source for source in session.app.catalog.sources.all(session.now())}
+    """The configured sources and how they are."""
+    found = session.app.doctor.reports(session.now())
+    known = {report.name for report in found}
+    made = health_table(found)
     for entry in session.app.settings.sources:
-        record = known.get(entry.name)
-        at = f"{record.answered:%Y-%m-%d %H:%M}" if record and record.answered else "never"
-        made.add_row(entry.name, entry.kind, at, (record.error if record else "") or "")
+        if entry.name not in known:
+            made.add_row(entry.name, "never asked", "-", "-", "run `digest collect`")
     console().print(made)
 
 

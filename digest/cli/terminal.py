@@ -1,6 +1,6 @@
 """What all commands share: the global options, and how things are said on a terminal."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from digest.app import App
     from digest.model import Interest
+    from digest.sources.health import Report
 
 PLAIN: dict[str, Any] = {"rich_markup_mode": None, "no_args_is_help": True, "add_completion": False}
 
@@ -81,6 +82,16 @@ def table(*columns: str, title: str | None = None) -> "Table":
     made = Table(box=SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
     for place, column in enumerate(columns):
         made.add_column(column, overflow="fold", no_wrap=place == 0)  # addresses and names stay in one piece
+    return made
+
+
+def health_table(reports: "Iterable[Report]") -> "Table":
+    """A line for each source, or for each arXiv category of it."""
+    made = table("source", "health", "last new", "expected next (UTC)", "trouble")
+    for of in reports:
+        due = f"{of.due:%Y-%m-%d %H:%M}" if of.due else "-"
+        gone = f"no {' and '.join(of.lacking)} any more" if of.lacking else ""
+        made.add_row(of.title, of.health, str(of.last or "-"), due, of.error or gone)
     return made
 
 

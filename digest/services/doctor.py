@@ -7,10 +7,15 @@ from datetime import date, datetime, timedelta
 from digest.catalog import Catalog
 from digest.clock import Clock
 from digest.errors import DigestError
-from digest.model import SourceRecord, State
+from digest.model import State
+from digest.sources import health
+from digest.sources.health import Report
 
-STALE = timedelta(days=4)
-"""no source that is worth having brings nothing new for longer (a weekend and a holiday)"""
+PATIENCE = timedelta(hours=12)
+"""a source that is later than that needs a look"""
+
+SILENT = timedelta(days=31)
+"""a source without a rhythm that brought nothing for longer, likewise"""
 
 BLAMED = timedelta(days=7)
 """how long a refusal that is our fault is shown"""
@@ -29,7 +34,7 @@ class Status:
     editions: int
     newest: date | None
     next_due: datetime | None
-    sources: list[SourceRecord]
+    sources: list[Report]
     paused: str | None
     problems: list[str]
 
@@ -44,7 +49,7 @@ class Doctor:
 
     def status(self) -> Status:
         dates = self.catalog.editions.dates()
-        records = {s.name: s for s in self.catalog.sources.all(self.clock())}
+        now = self.clock()
         return Status(
             papers=self.catalog.papers.count(),
             subscribers=self.catalog.subscribers.counts(),
@@ -52,15 +57,24 @@ class Doctor:
             editions=len(dates),
             newest=dates[0] if dates else None,
             next_due=self.catalog.subscribers.next_due(),
-            sources=[records[name] for name in self.sources if name in records],
+            sources=self.reports(now),
             paused=self.catalog.deliveries.paused(),
             problems=self.problems(),
         )
 
+    def reports(self, now: datetime) -> list[Report]:
+        """How each configured source is that was asked, and each arXiv category, in the order of the configuration."""
+        records = {s.name: s for s in self.catalog.sources.all(now)}
+        known = [records[name] for name in self.sources if name in records]
+        return [report for record in known for report in health.reports(record, now)]
+
     def notes(self, now: datetime) -> tuple[str, ...]:
         """What readers of an edition that opens now should know is missing, in plain sentences."""
-        records = [s for s in self.catalog.sources.all(self.clock()) if s.name in self.sources and s.error]
-        return tuple(f"{s.name} could not be read" for s in records)
+        return tuple(health.notes(self.reports(now), now))
+
+    def awaited(self, now: datetime) -> tuple[str, ...]:
+        """Sources that should have brought something by now and may do so any moment."""
+        return tuple(dict.fromkeys(r.name for r in self.reports(now) if r.awaited(now)))
 
     def problems(self) -> list[str]:
         """What a person should look at; also when the catalog itself is the trouble."""
@@ -83,17 +97,21 @@ class Doctor:
             )
         if uncertain := self.catalog.deliveries.unfinished()[State.UNCERTAIN]:
             found.append(f"{uncertain} messages may or may not have arrived; see `digest deliveries --state uncertain`")
-        records = {s.name: s for s in self.catalog.sources.all(self.clock())}
-        for name in self.sources:
-            found += self._source_troubles(name, records.get(name))
-        return found
+        reports = self.reports(self.clock())
+        missing = set(self.sources) - {report.name for report in reports}
+        found += [f"source {name} was never asked; run `digest collect`" for name in self.sources if name in missing]
+        return found + list(dict.fromkeys(filter(None, map(self._source_trouble, reports))))
 
-    def _source_troubles(self, name: str, record: SourceRecord | None) -> list[str]:
-        if record is None:
-            return [f"source {name} was never asked; run `digest collect`"]
-        if record.error:
-            return [f"source {record.error}"]
-        if record.brought is None or self.clock() - record.brought > STALE:
-            since = f"since {record.brought:%Y-%m-%d}" if record.brought else "yet"
-            return [f"source {name} answers but has brought nothing new {since}"]
-        return []
+    def _source_trouble(self, of: Report) -> str:
+        name, now = f"source {of.name}", self.clock()
+        if of.error:
+            return f"source {of.error}"
+        if of.lacking:
+            gone = " and ".join(of.lacking)
+            return f"{name} answers, but {gone} are gone since {min(of.lacking.values())}; see `digest sources test`"
+        silent = now - health.midnight(of.last) > SILENT if of.last and not of.due else not of.last
+        if silent or (of.overdue(now) or timedelta()) > PATIENCE:
+            return f"{name} answers but has brought nothing new {f'since {of.last}' if of.last else 'yet'}" + (
+                f" in {of.part}" if of.part else ""
+            )
+        return ""

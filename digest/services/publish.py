@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
+from typing import TYPE_CHECKING
 
 from digest.catalog import Catalog
 from digest.catalog.deliveries import Composed
@@ -32,6 +33,9 @@ from digest.ranking.trend import trends
 from digest.rendering.press import Item, Parts, items
 from digest.services.engine import ChunkId, Engine, Local
 from digest.services.printing import Printing, layout
+
+if TYPE_CHECKING:
+    from digest.services.doctor import Doctor
 
 LATE = timedelta(hours=12)
 """a turn later than this is skipped: nobody wants the morning's mail at night"""
@@ -95,8 +99,8 @@ class Publish:
     rhythm: Rhythm
     clock: Clock
     deadline: timedelta = timedelta(hours=24)
-    notes: Callable[[datetime], Sequence[str]] = lambda now: ()
-    """what an edition that opens now lacks, for its readers"""
+    doctor: Callable[[], "Doctor | None"] = lambda: None
+    """who knows what an edition waits for or lacks; asked for only when one opens"""
     engine: Callable[["Publish"], Engine] = lambda self: Local({"compose": self.compose_chunk})
     _edition: Edition | None = field(default=None, repr=False)
     _pages: dict[tuple[int, str | None, int], tuple[Pick, ...]] = field(default_factory=dict, repr=False)
@@ -115,22 +119,17 @@ class Publish:
             return Opened(None)
         if day in self.catalog.editions.dates():
             return Opened(day)
-        late = self._late_sources(opens) if wait and now < opens + self.rhythm.wait else ()
+        doctor = self.doctor()
+        late = doctor.awaited(now) if doctor and wait and now < opens + self.rhythm.wait else ()
         if late:
             return Opened(None, waiting_for=late)
         candidates = self._candidates(now)
         topics = {topic.id: topic.name for topic in self.catalog.topics.all()}
-        new = self.catalog.editions.open(day, now, candidates, topics, self.notes(now))
+        new = self.catalog.editions.open(day, now, candidates, topics, doctor.notes(now) if doctor else ())
         return Opened(day, new, len(candidates))
 
     def _opens(self, day: date) -> datetime:
         return datetime.combine(day, self.rhythm.at, tzinfo=UTC)
-
-    def _late_sources(self, opens: datetime) -> tuple[str, ...]:
-        """Sources that answered lately and do not now: worth a wait. One that has been down for days is not."""
-        lately = opens - timedelta(days=3)
-        records = self.catalog.sources.all(opens)
-        return tuple(s.name for s in records if s.error and s.answered and s.answered > lately)
 
     def _candidates(self, now: datetime) -> list[Candidate]:
         news = self.catalog.papers.news(now - self.rhythm.window, now)

@@ -7,6 +7,7 @@ from digest.errors import NotFound
 from digest.model import WELCOME, Cadence, Interest, Schedule, Skipped, State, pack
 
 WEEK = timedelta(days=7)
+ARXIV = "sources:\n  - {name: arxiv, kind: feed, url: 'file:gone.xml'}\n"
 TEXTS = {
     "retrieval": ("Dense retrieval for long documents", "We rank passages with dense retrieval and a reranker."),
     "robots": ("Grasping with two hands", "A robot learns manipulation and grasping from few demonstrations."),
@@ -61,7 +62,8 @@ def test_candidates_are_what_became_news_in_the_window(app, papers):
     assert [c.card.title for c in app.publish.edition().candidates] == [TEXTS["retrieval"][0]]
 
 
-def test_the_edition_waits_for_a_source_that_answered_lately_and_does_not_now(app, papers, clock):
+def test_the_edition_waits_for_a_source_that_answered_lately_and_does_not_now(make_app, papers, clock):
+    app = make_app(ARXIV)
     clock.now = NOW.replace(hour=5)
     papers("retrieval")
     clock.now = NOW.replace(hour=6)
@@ -74,7 +76,8 @@ def test_the_edition_waits_for_a_source_that_answered_lately_and_does_not_now(ap
     assert app.publish.compose()["pending"] == 1
 
 
-def test_a_source_that_has_been_down_for_days_is_not_waited_for(app, papers, clock):
+def test_a_source_that_has_been_down_for_days_is_not_waited_for(make_app, papers, clock):
+    app = make_app(ARXIV)
     papers("retrieval")
     clock.forward(days=4)
     app.catalog.sources.failed("arxiv", "arxiv: no answer", clock())
