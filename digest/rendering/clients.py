@@ -43,6 +43,7 @@ _SAME = {
 _SIDE = re.compile("css-(border|margin|padding)-(top|right|bottom|left)(-.*)?")
 _RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
 _DECLARED = re.compile(r"([a-z-]+)\s*:\s*([^;]+)")
+_SELECTORS = {"attribute": r"\[[\w-]+", "child": ">", "adjacent-sibling": r"\+", "general-sibling": "~"}
 _AT = re.compile(r"@([a-z-]+)([^{;]*)")
 _PSEUDO = re.compile(r"(?<=[\w\]*\s]):([a-z-]+)")
 _UNIT = re.compile(r"\d(rem|em|vw|vh|vmin|vmax|ch|ex|cm|mm|pc|in)\b")
@@ -82,7 +83,7 @@ def lacking(feature: str, clients: Sequence[str] = CLIENTS) -> tuple[str, bool]:
             told.append(f"{how} {', '.join(them)}")
     if told:
         about = {names.index(client) for client in clients}
-        told += [note for note, whom in table["notes"].get(feature, {}).items() if about.intersection(whom)]
+        told += [note.rstrip(".") for note, whom in table["notes"].get(feature, {}).items() if about.intersection(whom)]
     return "; ".join(told), bool(LOST.fullmatch(feature)) and any(letters[client] == "n" for client in clients)
 
 
@@ -117,9 +118,9 @@ def _sheet(css: str) -> Iterator[tuple[str, str]]:
         for feature in re.findall(r"\((prefers-[a-z-]+|hover|orientation)", asked):
             yield f"css-at-media-{feature}", feature
     for selectors, declarations in _RULE.findall(css):
-        for feature, mark in (("attribute", "["), ("child", ">"), ("adjacent-sibling", "+"), ("general-sibling", "~")):
-            if mark in selectors:
-                yield f"css-selector-{feature}", mark
+        for feature, mark in _SELECTORS.items():
+            if match := re.search(mark, selectors):
+                yield f"css-selector-{feature}", match[0]
         for pseudo in _PSEUDO.findall(selectors):
             yield f"css-pseudo-class-{pseudo}", f":{pseudo}"
         yield from _declared(declarations)

@@ -10,7 +10,7 @@ from lxml.html import HtmlElement, document_fromstring  # type: ignore[import-un
 from digest.errors import TemplateError
 from digest.model import WELCOME, Publication
 from digest.rendering import clients, specimen
-from digest.rendering.contrast import unreadable
+from digest.rendering.colour import unreadable
 from digest.rendering.lint import Finding, Severity, flaws
 from digest.rendering.mime import quoted
 from digest.rendering.press import Parts, Press
@@ -19,6 +19,10 @@ from digest.rendering.stationery import Stationery, compiled
 
 LIGHT = 38_000
 """bytes of the HTML part that ten cards should stay under; at twice as many, long papers lose their abstracts"""
+
+
+_EMPTY = r"<a\b[^>]*>\s*</a>"
+_DRAWN = re.compile(r"""\[%-?\s*(?:extends|include|import|from)\s+["']([^"']+)""")
 
 
 def review(folders: Sequence[Path], publication: Publication, wanted: Sequence[str] = clients.CLIENTS) -> list[Finding]:
@@ -34,8 +38,7 @@ def review(folders: Sequence[Path], publication: Publication, wanted: Sequence[s
                 message = re.sub(r"^.*?:(\d+:)? ", "", str(error).removeprefix(error.file), count=1)
                 found.add(Finding(error.file, error.line, Severity.ERROR, "template", message))
         else:
-            own = sorted(sources.items(), key=lambda item: item[0].parent.name not in (layout, "_base"))
-            found |= {*_mail(made, dict(own), wanted)}
+            found |= {*_mail(made, _family(layout, sources), wanted)}
     return sorted(found, key=lambda finding: (finding.severity, finding.file, finding.line or 0, finding.message))
 
 
@@ -53,31 +56,42 @@ def _sources(folders: Sequence[Path]) -> dict[Path, str]:
     return {path: path.read_text("utf-8", errors="replace") for path in paths.values()}
 
 
+def _family(layout: str, sources: Mapping[Path, str]) -> dict[Path, str]:
+    """The files that a layout is made of, its own last."""
+    named = {f"{path.parent.name}/{path.name}": path for path in sources}
+    names = [name for name in named if name.startswith(f"{layout}/")]
+    for name in names:  # grows
+        names += [other for other in _DRAWN.findall(sources[named[name]]) if other in named and other not in names]
+    return {named[name]: sources[named[name]] for name in reversed(names)}
+
+
 def _mail(made: Stationery, sources: Mapping[Path, str], wanted: Sequence[str]) -> Iterator[Finding]:
-    parts, whole = _printed(made), f"email/{made.layout}"
-    document = document_fromstring(parts.html)
-    for severity, rule, message, cause in (
-        *_structure(document),
-        *_links(document),
-        *_out(made, parts),
-        *_size(parts.html),
-        *((Severity.ERROR, "contrast", message, cause) for message, cause in unreadable(document)),
-        *_support(parts.html, wanted),
-    ):
-        file, line = _place(cause, sources)
-        if file or rule != "support" or severity is Severity.ERROR:  # what MJML writes by itself has its own fallbacks
-            yield Finding(file or whole, line, severity, rule, message)
+    for nth, parts in enumerate(_printed(made)):
+        document = document_fromstring(parts.html)
+        for severity, rule, message, cause in (
+            *_structure(document),
+            *_links(document),
+            *_out(made, parts),
+            *(_size(parts.html) if nth == 0 else ()),
+            *((Severity.ERROR, "contrast", message, cause) for message, cause in unreadable(document)),
+            *_support(parts.html, wanted),
+        ):
+            file, line = _place(cause, sources)
+            # what MJML writes by itself has its own fallbacks
+            if file or rule != "support" or severity is Severity.ERROR:
+                yield Finding(file or f"email/{made.layout}", line, severity, rule, message)
 
 
-def _printed(made: Stationery) -> Parts:
-    """A mail on this stationery, of usual size."""
+def _printed(made: Stationery) -> list[Parts]:
+    """Mails on this stationery: of usual size; and of a week, which tells some papers in short."""
     if made.digests:
-        turn = WELCOME if made.layout == WELCOME else "2026-01-30"
-        picks = specimen.digest(10 if "sections" in _names(made.html) else 0, turn)
-        return Press(made, specimen.edition()).parts(picks, specimen.NOON.date(), specimen.URLS)
+        press, full = Press(made, specimen.edition(12)), "sections" in _names(made.html)
+        turns = (WELCOME, 10) if made.layout == WELCOME else ("2026-01-30", 10), ("2026-W05", 12)
+        digests = [specimen.digest(papers if full else 0, turn) for turn, papers in turns]
+        return [press.parts(digest, specimen.NOON.date(), specimen.URLS) for digest in digests]
     urls = {name: f"https://news.example.org/{name}" for part in (made.html, made.text) for name in _names(part)}
     html, text = (Sheet(part, made.publication, markup=part is made.html) for part in (made.html, made.text))
-    return Parts(made.subject, html.whole(urls), text.whole(urls))
+    return [Parts(made.subject, html.whole(urls), text.whole(urls))]
 
 
 def _names(part: str) -> set[str]:
@@ -87,7 +101,8 @@ def _names(part: str) -> set[str]:
 def _place(cause: str, sources: Mapping[Path, str]) -> tuple[str, int | None]:
     """The first file and line that says *cause*, as a word of its own."""
     alone = r"(?<![\w-])" if cause[:1].isalpha() else ""
-    pattern = re.compile(alone + re.escape(cause) + r"(?![\w-])") if cause else None
+    spaced = re.escape(cause).replace(r":\ ", r":\s*")
+    pattern = re.compile(f"{alone}{spaced}(?![\\w-])" if cause != _EMPTY else _EMPTY) if cause else None
     for path, source in sources.items():
         if pattern and (match := pattern.search(source)):
             return str(path), source.count("\n", 0, match.start()) + 1
@@ -117,7 +132,7 @@ def _links(document: HtmlElement) -> Iterator[Remark]:
         href = link.get("href", "")
         shown = "".join(link.itertext()).strip() or "".join(image.get("alt", "") for image in link.iter("img")).strip()
         if not shown:
-            yield Severity.ERROR, "link", f"a link without words leads to {href or 'nowhere'}", "<a"
+            yield Severity.ERROR, "link", "a link without words", _EMPTY
         if not href.startswith(("https://", "http://", "mailto:")):
             yield Severity.ERROR, "link", f"“{shown}” leads to {href or 'nowhere'}: links are whole addresses", href
     for image in document.iter("img"):

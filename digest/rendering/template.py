@@ -115,9 +115,10 @@ def _names(source: Source, *parts: str) -> frozenset[str]:
         known, unknown = "publication and …_url", frozenset(name for name in names if not name.endswith("_url"))
     else:
         known, unknown = ", ".join(sorted(VALUES | _IN_BLOCKS)), names - VALUES
-        if missing := REQUIRED - (used[1] & used[2]):
-            wanted = f"body.mjml and body.txt must both print {', '.join(sorted(missing))}"
-            raise TemplateError(wanted, file=f"email/{source.layout}")
+        for part, printed in (("body.mjml", used[1]), ("body.txt", used[2])):
+            if missing := REQUIRED - printed:
+                wanted = f"a digest must print {', '.join(sorted(missing))}, here too"
+                raise TemplateError(wanted, file=f"email/{source.layout}/{part}")
     if unknown:
         raise source.error(f"unknown variable {min(unknown)}; there are {known}", min(unknown))
     return names

@@ -60,6 +60,12 @@ ABSTRACT = '<p class="told" dir="auto">'
         (FRAME, 'padding="26px 0 44px"', 'margin="1px"', "attribute", "<mj-section> has no attribute margin"),
         (FRAME, '<mj-text css-class="pad foot"', "<mj-text><mj-text", "place", "cannot stand in <mj-text>"),
         (BODY, "{{ lead }}", "{{ leed }}", "template", "unknown variable leed"),
+        (BODY, "{{ lead }}", "{{ lead | upper }}", "value", "lead can only be printed as it is"),
+        (FRAME, 'padding="26px 0 44px"', 'padding="{{ lead }}"', "attribute", "padding of <mj-section> takes no {{ }}"),
+        (FRAME, 'font-size="15px"', 'font-size="15"', "attribute", "font-size of <mj-text> needs a unit: write px"),
+        (FRAME, "text-decoration: underline; }", "text-decoration: underline;", "style", "not as many } as {"),
+        (BODY, "Unsubscribe</a>", "</a>", "link", "a link without words"),
+        (BODY, '{{ card.url }}">', 'ftp://e.org">', "link", "leads to ftp://e.org: links are whole addresses"),
         (BODY, "{{ card.abstract }}", "{{ card.summary }}", "template", "no attribute 'summary'"),
         (BODY, TITLE, '<img src="https://e.org/a.png"><h3 class="title"', "alt", '<img> needs alt="what it shows"'),
         (BODY, "{{ headline }}</strong>", '</strong><a href="{{ online_url }}"></a>', "link", "a link without words"),
@@ -137,7 +143,7 @@ def test_mail_programs_are_named_by_family_or_one_by_one():
 def test_what_the_chosen_programs_lack_is_told_with_the_reason_known_of_them():
     assert clients.lacking("css-float", ["outlook/windows", "apple-mail/ios"]) == (
         "not shown by Outlook before 2024 (Windows); `table` and `img` elements can use an `align` attribute to get a"
-        " similar effect.",
+        " similar effect",
         False,
     )
     assert clients.lacking("css-float", ["apple-mail/ios"]) == ("", False)
