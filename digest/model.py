@@ -30,7 +30,8 @@ class Listing:
     abstract: str = ""
     authors: tuple[str, ...] = ()
     ids: Mapping[str, str] = field(default_factory=dict)
-    """canonical identifiers by scheme: `arxiv` (without version), `doi` (lower case), `url`"""
+    """canonical identifiers by scheme: `arxiv` (without version), `doi` (lower case), `pmid`, `openreview`, `url`;
+    `published` is the DOI in a journal where `doi` is a preprint's"""
     categories: tuple[str, ...] = ()
     links: Mapping[str, str] = field(default_factory=dict)
     """http(s) addresses by what they lead to: `abstract`, `pdf`, `code`, `discussion`, `project`"""
@@ -38,6 +39,8 @@ class Listing:
     updated: datetime | None = None
     announce_type: str | None = None
     """arXiv's word: `new`, `cross`, `replace`, `replace-cross`"""
+    version: int = 0
+    """of the paper; 0 where the source does not tell"""
     signals: Mapping[str, float] = field(default_factory=dict)
     """counts as the source shows them now: `upvotes`, `comments`, `stars`, `points`"""
 
@@ -160,6 +163,8 @@ class Card:
     links: tuple[tuple[str, str], ...]
     """pairs of (what, http(s) address); the first is where the title leads"""
     announced: date
+    language: str = ""
+    """ISO 639-1; empty where nothing told"""
 
     @property
     def words(self) -> list[str]:

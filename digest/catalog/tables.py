@@ -63,6 +63,31 @@ papers = Table(
     Column("first_seen", Instant, nullable=False),
     Column("signalled", Instant),
     Column("since", Instant, index=True),  # when it became news; null for what only ever was a replacement
+    Column("part_of", ForeignKey("papers.id"), index=True),  # the paper that it is one with, never itself a part
+    Column("version", Integer, nullable=False, server_default="0"),  # 0: nobody said
+    Column("language", String(2), nullable=False, server_default=""),
+)
+
+# which papers were found or said to be one; what `part_of` says follows from those that are not undone
+merges = Table(
+    "merges",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("part", ForeignKey("papers.id"), nullable=False, index=True),
+    Column("whole", ForeignKey("papers.id"), nullable=False, index=True),
+    Column("reason", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("undone", Instant),
+)
+
+# what happened to a paper after its announcement: a new version, its publication
+events = Table(
+    "events",
+    metadata,
+    Column("paper_id", ForeignKey("papers.id"), primary_key=True),
+    Column("kind", String(12), primary_key=True),
+    Column("detail", String(200), primary_key=True),
+    Column("at", Instant, nullable=False, index=True),
 )
 
 # one paper per identifier, whatever source named it

@@ -85,7 +85,7 @@ def _entry(listing: "Listing") -> dict[str, Any]:
 
     said = asdict(listing)
     dates = {name: at and at.isoformat() for name, at in said.items() if name in ("announced", "updated")}
-    return {name: value for name, value in (said | dates).items() if name not in ("source", "key")}
+    return {name: value for name, value in (said | dates).items() if name not in ("source", "key", "version")}
 
 
 @sources_cli.command("add")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from digest.catalog import Catalog
-from digest.catalog.papers import Taken
+from digest.catalog.merging import Taken
 from digest.clock import Clock, elapsed
 from digest.errors import NotFound, SourceError
 from digest.model import Batch, Memory

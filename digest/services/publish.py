@@ -254,8 +254,14 @@ class Publish:
         editions = {edition for rows in past.values() for edition, _ in rows}
         unread = self.catalog.editions.papers(sorted(editions - self._papers.keys()))
         papers = self._papers = {number: (self._papers | unread)[number] for number in editions}
+        same = self.catalog.papers.same()  # merged since or not: by whatever number it comes, it was had
         return {
-            who: frozenset(papers[edition][ordinal] for edition, ordinals in rows for ordinal in ordinals)
+            who: frozenset(
+                number
+                for edition, ordinals in rows
+                for ordinal in ordinals
+                for number in same.get(papers[edition][ordinal], (papers[edition][ordinal],))
+            )
             for who, rows in past.items()
         }
 

@@ -49,6 +49,7 @@ def listing(entry: feed.Entry, source: str, base: str) -> Listing:
 
 
 _CATEGORY = re.compile(r"[a-z-]+(\.[A-Za-z-]+)?")
+_VERSION = re.compile(r"\dv([1-9]\d{0,2})$")
 
 
 def located(paper: dict[str, Any]) -> dict[str, Any]:
@@ -57,4 +58,6 @@ def located(paper: dict[str, Any]) -> dict[str, Any]:
     if name := paper["ids"].get("arxiv"):
         paper["links"] |= {"abstract": f"https://arxiv.org/abs/{name}", "pdf": f"https://arxiv.org/pdf/{name}"}
         paper["ids"]["url"] = paper["links"]["abstract"]
+    if version := _VERSION.search(paper["key"]):
+        paper["version"] = int(version[1])
     return paper

@@ -88,7 +88,7 @@ def _detailed(item: Any, source: str) -> Listing:
         title=text.readable(headline),
         abstract=text.readable(text.clean(part(item, "abstract", str, ""))),
         authors=text.names([part(item, "authors", str, "")]),
-        ids={"doi": doi},
+        ids={"doi": doi} | ({"published": journal} if journal else {}),
         categories=text.words([part(item, "category", str, "")]),
         links={what: address for what, address in links.items() if address},
         announced=text.moment(part(item, "date", str, "")),
@@ -97,4 +97,6 @@ def _detailed(item: Any, source: str) -> Listing:
 
 
 def _versioned(paper: Listing, version: str) -> Listing:
-    return replace(paper, key=paper.ids.get("doi", paper.key), announce_type="new" if version == "1" else "replace")
+    number = int(version) if re.fullmatch(r"[1-9]\d{0,2}", version) else 1
+    kind = "new" if number == 1 else "replace"
+    return replace(paper, key=paper.ids.get("doi", paper.key), announce_type=kind, version=number)

@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 from factories import NOW, batch, listing
 
-from digest.catalog.papers import Taken
+from digest.catalog.merging import Taken
 from digest.errors import CatalogError
 from digest.model import Memory
 

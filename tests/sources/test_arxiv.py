@@ -43,6 +43,7 @@ def test_an_announcement_becomes_a_listing(document: Document) -> None:
         links={"abstract": "https://arxiv.org/abs/2512.15388", "pdf": "https://arxiv.org/pdf/2512.15388"},
         announced=datetime(2025, 12, 18, 4, tzinfo=UTC),
         announce_type="new",
+        version=1,
     )
 
 

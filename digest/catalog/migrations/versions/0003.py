@@ -21,6 +21,36 @@ def upgrade() -> None:
         sa.Column("asked", Instant(), nullable=True),
         sa.PrimaryKeyConstraint("source", "part", "day", name=op.f("pk_source_days")),
     )
+    whole = sa.ForeignKey("papers.id", name=op.f("fk_papers_part_of"))
+    op.add_column("papers", sa.Column("part_of", sa.Integer(), whole, nullable=True), inline_references=True)
+    op.add_column("papers", sa.Column("version", sa.Integer(), server_default="0", nullable=False))
+    op.add_column("papers", sa.Column("language", sa.String(length=2), server_default="", nullable=False))
+    op.create_index(op.f("ix_papers_part_of"), "papers", ["part_of"])
+    op.execute("UPDATE paper_ids SET scheme = 'preprint' WHERE scheme = 'doi' AND value LIKE '10.1101/%'")
+    op.create_table(
+        "merges",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("part", sa.Integer(), nullable=False),
+        sa.Column("whole", sa.Integer(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("at", Instant(), nullable=False),
+        sa.Column("undone", Instant(), nullable=True),
+        sa.ForeignKeyConstraint(["part"], ["papers.id"], name=op.f("fk_merges_part")),
+        sa.ForeignKeyConstraint(["whole"], ["papers.id"], name=op.f("fk_merges_whole")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_merges")),
+    )
+    op.create_index(op.f("ix_merges_part"), "merges", ["part"])
+    op.create_index(op.f("ix_merges_whole"), "merges", ["whole"])
+    op.create_table(
+        "events",
+        sa.Column("paper_id", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.String(length=12), nullable=False),
+        sa.Column("detail", sa.String(length=200), nullable=False),
+        sa.Column("at", Instant(), nullable=False),
+        sa.ForeignKeyConstraint(["paper_id"], ["papers.id"], name=op.f("fk_events_paper_id")),
+        sa.PrimaryKeyConstraint("paper_id", "kind", "detail", name=op.f("pk_events")),
+    )
+    op.create_index(op.f("ix_events_at"), "events", ["at"])
     op.add_column("editions", sa.Column("notes", sa.JSON(), nullable=True))
     op.add_column("subscribers", sa.Column("steering", sa.JSON(), nullable=True))
     op.create_table(

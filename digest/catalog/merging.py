@@ -1,0 +1,371 @@
+"""One paper from what several sources say: who is who, what one batch changes, and how two papers become one.
+
+Papers that are one stay rows of their own, each with its listings, identifiers and signals; all but the first are
+`part_of` it. So a merge is a row of `merges`, and undoing it loses nothing.
+"""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, insert, or_, select, tuple_, update
+
+from digest.catalog import tables as t
+from digest.catalog.language import language
+from digest.catalog.store import chunks
+from digest.errors import NotFound
+from digest.model import Listing
+
+PERSISTENT = ("arxiv", "doi", "preprint", "pmid")
+"""a paper is never matched by a weaker identifier when one of these disagrees; addresses change, these do not"""
+
+SCHEMES = (*PERSISTENT, "openreview", "url", "title")
+"""strongest first; `preprint` is the DOI of one, `title` is made here of a long title and the first author's name"""
+
+LATE = timedelta(days=31)
+"""what a known source announces late (it was down, we were) is news up to this age"""
+
+APART = timedelta(days=1_100)
+"""papers of one title and author that are further apart are two: reports of other years, say"""
+
+_PREPRINT = re.compile(r"10\.(1101|64898|2139|20944|21203|22541|26434|31219|31234|36227|48550)/")
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What one batch brought to the catalog."""
+
+    new: int = 0
+    merged: int = 0  # listings of papers that were known from elsewhere
+    known: int = 0  # listings that this source had shown before
+    signals: int = 0
+
+
+@dataclass
+class _Known:
+    """A paper, or a part of one, while a batch is merged into it; *ids* of a whole are those of its parts, too."""
+
+    id: int
+    row: dict[str, Any]
+    ids: dict[str, str] = field(default_factory=dict)
+    fresh: bool = False
+    dirty: bool = False
+
+
+class Merge:
+    """One batch on its way into the tables. Reads what it may meet at once, decides in memory, writes in bulk."""
+
+    def __init__(self, db: Connection, source: str, now: datetime, window: timedelta, first_sight: bool) -> None:
+        self.db, self.source, self.now, self.window, self.first_sight = db, source, now, window, first_sight
+        self.by_key: dict[str, int] = {}
+        self.by_id: dict[tuple[str, str], int] = {}
+        self.papers: dict[int, _Known] = {}
+        self.ours: dict[int, int] = {}  # by paper: the part of it that this source lists
+        self.apart: set[tuple[int, int]] = set()  # what was merged once and is not to be again
+        self.signals: list[dict[str, Any]] = []
+        self.events: dict[tuple[int, str, str], dict[str, Any]] = {}
+        self.merges: list[dict[str, Any]] = []
+        self.new_ids: list[dict[str, Any]] = []
+        self.new_listings: dict[str, dict[str, Any]] = {}
+
+    def merge(self, announced: Sequence[Listing]) -> Taken:
+        listings = [replace(listing, ids=names(listing)) for listing in announced]
+        self._load(listings)
+        self.next_id = (self.db.scalar(select(func.max(t.papers.c.id))) or 0) + 1
+        kinds = Counter(self._one(listing) for listing in listings)
+        self._save()
+        return Taken(kinds["new"], kinds["merged"], kinds["known"], len(self.signals))
+
+    # ---- what is known
+
+    def _load(self, listings: Sequence[Listing]) -> None:
+        for keys in chunks({listing.key for listing in listings}):
+            wanted = select(t.listings.c.key, t.listings.c.paper_id)
+            here = wanted.where(t.listings.c.source == self.source, t.listings.c.key.in_(keys))
+            self.by_key |= {r.key: r.paper_id for r in self.db.execute(here)}
+        ids = {(scheme, listing.ids[scheme]) for listing in listings for scheme in SCHEMES if scheme in listing.ids}
+        for pairs in chunks(ids):
+            found = select(t.paper_ids).where(tuple_(t.paper_ids.c.scheme, t.paper_ids.c.value).in_(pairs))
+            self.by_id |= {(r.scheme, r.value): r.paper_id for r in self.db.execute(found)}
+        self._load_papers({*self.by_key.values(), *self.by_id.values()})
+        titled = {self._whole(self.papers[n]).id for (scheme, _), n in self.by_id.items() if scheme == "title"}
+        unseen = any(listing.key not in self.by_key for listing in listings)
+        for wholes in chunks(titled if unseen else ()):
+            p, known = t.papers.c, t.listings.c
+            wanted = select(p.id, p.part_of).join(t.listings, known.paper_id == p.id).where(known.source == self.source)
+            for r in self.db.execute(wanted.where(or_(p.id.in_(wholes), p.part_of.in_(wholes)))):
+                self.ours[r.part_of or r.id] = r.id
+
+    def _load_papers(self, numbers: set[int]) -> None:
+        p, m = t.papers.c, t.merges.c
+        while missing := numbers - self.papers.keys():
+            for some in chunks(missing):
+                for row in self.db.execute(select(t.papers).where(or_(p.id.in_(some), p.part_of.in_(some)))).mappings():
+                    self.papers[row["id"]] = _Known(row["id"], dict(row))
+            numbers = {known.row["part_of"] or known.id for known in self.papers.values()}
+        for some in chunks(self.papers):
+            for r in self.db.execute(select(t.paper_ids).where(t.paper_ids.c.paper_id.in_(some))):
+                self._whole(self.papers[r.paper_id]).ids[r.scheme] = r.value
+            undone = select(m.part, m.whole).where(m.undone.is_not(None), or_(m.part.in_(some), m.whole.in_(some)))
+            self.apart |= {pair for r in self.db.execute(undone) for pair in ((r.part, r.whole), (r.whole, r.part))}
+
+    def _whole(self, paper: _Known) -> _Known:
+        return self.papers[paper.row["part_of"]] if paper.row["part_of"] else paper
+
+    # ---- one listing
+
+    def _one(self, listing: Listing) -> str:
+        seen_here = listing.key in self.by_key
+        scheme, paper = ("", self.papers[self.by_key[listing.key]]) if seen_here else self._match(listing)
+        known = paper is not None
+        if paper is None:
+            paper = self._added(listing)
+        elif scheme == "title":
+            paper = self._titled(listing, paper)
+        self._name(paper, listing)
+        self._complete(paper, listing)
+        if listing.signals:
+            self._observe(paper, listing)
+        if not seen_here:
+            self.by_key[listing.key] = self.ours[self._whole(paper).id] = paper.id
+            self.new_listings[listing.key] = {
+                "source": self.source, "key": listing.key, "paper_id": paper.id, "announced": listing.announced,
+                "announce_type": listing.announce_type, "first_seen": self.now,
+            }  # fmt: skip
+        return "known" if seen_here else "merged" if known else "new"
+
+    def _match(self, listing: Listing) -> tuple[str, _Known | None]:
+        for scheme in SCHEMES:
+            number = self.by_id.get((scheme, listing.ids.get(scheme, "")))
+            if number is None:
+                continue
+            paper = self.papers[number]
+            stated = self._whole(paper).ids
+            disagrees = any(
+                listing.ids.get(name, stated.get(name)) != stated.get(name) for name in PERSISTENT if name in stated
+            )
+            if not disagrees and (scheme != "title" or _alike(listing, paper.row, self.now)):
+                return scheme, paper
+        return "", None
+
+    def _titled(self, listing: Listing, paper: _Known) -> _Known:
+        """What only looks like *paper* becomes a part that can be taken off again, unless we list it there already."""
+        whole = self._whole(paper)
+        if whole.id in self.ours:
+            return self.papers[self.ours[whole.id]]
+        part = self._added(listing)
+        self._join(part, whole, "the same title and first author")
+        return part
+
+    def _added(self, listing: Listing) -> _Known:
+        announced = min(listing.announced or self.now, self.now)
+        row = {
+            "id": self.next_id, "title": listing.title, "abstract": listing.abstract, "authors": list(listing.authors),
+            "categories": list(listing.categories), "links": dict(listing.links), "announced": announced,
+            "first_seen": self.now, "signalled": None, "since": self._since(listing, announced), "part_of": None,
+            "version": listing.version, "language": language(f"{listing.title} {listing.abstract}"),
+        }  # fmt: skip
+        paper = self.papers[self.next_id] = _Known(self.next_id, row, fresh=True)
+        self.next_id += 1
+        return paper
+
+    def _since(self, listing: Listing, announced: datetime) -> datetime | None:
+        """The moment a paper becomes news; None for a new version of one that was never announced to us."""
+        if _replaces(listing):
+            return None
+        age = self.now - announced
+        late = not self.first_sight and self.window < age <= LATE
+        return self.now if late else announced
+
+    def _name(self, paper: _Known, listing: Listing) -> None:
+        """Give *paper* the identifiers that are still free; one that names another paper shows that the two are one."""
+        for scheme in SCHEMES:
+            whole, value = self._whole(paper), listing.ids.get(scheme)
+            if not value:
+                continue
+            named = self.by_id.get((scheme, value))
+            if named is not None:
+                other = self._whole(self.papers[named])
+                if other is not whole and scheme in PERSISTENT:
+                    first, second = sorted((whole, other), key=lambda known: known.id)
+                    self._join(second, first, f"{self.source} says that {scheme}:{value} is this paper")
+            elif not (scheme in PERSISTENT and scheme in whole.ids):
+                if scheme == "doi" and not whole.fresh and _preprint(whole):
+                    self._happened(paper, "published", value)
+                whole.ids[scheme] = value
+                self.by_id[scheme, value] = paper.id
+                self.new_ids.append({"scheme": scheme, "value": value, "paper_id": paper.id})
+
+    def _join(self, part: _Known, whole: _Known, reason: str) -> None:
+        """Unless an identifier keeps them apart, or somebody did."""
+        if part.ids.keys() & whole.ids.keys() & set(PERSISTENT) or (part.id, whole.id) in self.apart:
+            return
+        if "doi" in part.ids and _preprint(whole):
+            self._happened(part, "published", part.ids["doi"])
+        for known in self.papers.values():
+            if known is part or known.row["part_of"] == part.id:
+                known.row["part_of"], known.dirty = whole.id, True
+        whole.ids |= part.ids
+        self.merges.append({"part": part.id, "whole": whole.id, "reason": reason, "at": self.now})
+
+    def _complete(self, paper: _Known, listing: Listing) -> None:
+        """Fill what is missing. What is there stays, unless it was a mere mention or stub, or of an earlier version."""
+        row, before = paper.row, dict(paper.row)
+        renewed = listing.version > row["version"] > 0
+        mentioned = not (row["abstract"] or row["authors"]) and (listing.abstract or listing.authors)
+        if renewed or mentioned:
+            row |= {"title": listing.title, "authors": list(listing.authors) or row["authors"]}
+        if listing.abstract and (renewed or len(listing.abstract) > 2 * len(row["abstract"])):
+            row["abstract"] = listing.abstract
+        row["authors"] = row["authors"] or list(listing.authors)
+        row["categories"] = list(dict.fromkeys([*row["categories"], *listing.categories]))
+        row["links"] = {**row["links"], **listing.links} if renewed else {**listing.links, **row["links"]}
+        row["version"] = max(row["version"], listing.version)
+        if listing.version > 1 and (renewed or _replaces(listing)):
+            self._happened(paper, "version", f"v{listing.version}")
+        if row != before:
+            row["language"] = language(f"{row['title']} {row['abstract']}")
+            paper.dirty = True
+
+    def _observe(self, paper: _Known, listing: Listing) -> None:
+        for kind, value in listing.signals.items():
+            self.signals.append(
+                {"paper_id": paper.id, "source": self.source, "kind": kind, "value": value, "at": self.now}
+            )
+        if paper.row["signalled"] is None:
+            first = min(listing.announced or self.now, self.now)
+            since = max(filter(None, (first, paper.row["since"])))
+            paper.row |= {"signalled": first, "since": since}
+            paper.dirty = True
+
+    def _happened(self, paper: _Known, kind: str, detail: str) -> None:
+        row = {"paper_id": paper.id, "kind": kind, "detail": detail, "at": self.now}
+        self.events.setdefault((paper.id, kind, detail), row)
+
+    # ---- what is new
+
+    def _save(self) -> None:
+        columns = [c.name for c in t.papers.c]
+        if fresh := [p.row for p in self.papers.values() if p.fresh]:
+            self.db.execute(insert(t.papers), fresh)
+        if changed := [
+            {f"new_{k}": p.row[k] for k in columns} for p in self.papers.values() if p.dirty and not p.fresh
+        ]:
+            setting: dict[str, Any] = {k: bindparam(f"new_{k}") for k in columns if k != "id"}
+            self.db.execute(update(t.papers).where(t.papers.c.id == bindparam("new_id")).values(setting), changed)
+        for table, rows in (
+            (t.paper_ids, self.new_ids),
+            (t.listings, list(self.new_listings.values())),
+            (t.signals, self.signals),
+            (t.merges, self.merges),
+            (t.events, self._unheard()),
+        ):
+            if rows:
+                self.db.execute(insert(table), rows)
+
+    def _unheard(self) -> list[dict[str, Any]]:
+        e = t.events.c
+        for some in chunks({number for number, *_ in self.events}):
+            for r in self.db.execute(select(e.paper_id, e.kind, e.detail).where(e.paper_id.in_(some))):
+                self.events.pop((r.paper_id, r.kind, r.detail), None)
+        return list(self.events.values())
+
+
+# ---------------------------------------------------------------- by hand
+
+
+def join(db: Connection, part: int, whole: int, reason: str, now: datetime) -> None:
+    """Make one paper a part of another. Raises NotFound where that makes no sense."""
+    part, whole = top(db, part), top(db, whole)
+    if part == whole:
+        raise NotFound(f"these are one paper already, {whole}; `digest papers show {whole}`")
+    p = t.papers
+    db.execute(insert(t.merges).values(part=part, whole=whole, reason=reason, at=now))
+    db.execute(update(p).where((p.c.id == part) | (p.c.part_of == part)).values(part_of=whole))
+
+
+def split(db: Connection, part: int, now: datetime) -> int:
+    """Undo the merge that made *part* a part; the number of what it was part of. Raises NotFound."""
+    m, p = t.merges, t.papers
+    whole, standing = top(db, part), m.c.undone.is_(None)
+    if db.execute(update(m).where(m.c.part == part, standing).values(undone=now)).rowcount == 0:
+        raise NotFound(f"paper {part} is part of no other; `digest papers show {part}` lists its parts")
+    members = [*db.scalars(select(p.c.id).where((p.c.id == whole) | (p.c.part_of == whole)))]
+    joined = {r.part: r.whole for r in db.execute(select(m).where(m.c.part.in_(members), standing))}
+    for member in members:
+        over = member
+        while over in joined:
+            over = joined[over]
+        db.execute(update(p).where(p.c.id == member).values(part_of=None if over == member else over))
+    return whole
+
+
+def top(db: Connection, number: int) -> int:
+    """The paper that *number* is or is a part of. Raises NotFound."""
+    row = db.execute(select(t.papers.c.part_of).where(t.papers.c.id == number)).one_or_none()
+    if row is None:
+        raise NotFound(f"there is no paper {number}; `digest search` finds papers")
+    return int(row.part_of or number)
+
+
+# ---------------------------------------------------------------- who is who
+
+
+def names(listing: Listing) -> dict[str, str]:
+    """The identifiers of a listing as the catalog knows them."""
+    ids = {**_title(listing), **listing.ids}
+    if _PREPRINT.match(ids.get("doi", "")):
+        ids["preprint"] = ids.pop("doi")
+    if published := ids.pop("published", ""):
+        ids["doi"] = published
+    return ids
+
+
+def _preprint(paper: _Known) -> bool:
+    return not paper.ids.keys().isdisjoint(("arxiv", "preprint"))
+
+
+def _replaces(listing: Listing) -> bool:
+    return (listing.announce_type or "").startswith("replace")
+
+
+def _title(listing: Listing) -> dict[str, str]:
+    """An identifier for what has no better one; none for short titles, which many papers share."""
+    words = re.findall(r"\w+", unicodedata.normalize("NFKC", listing.title).casefold())
+    length = len(words) if listing.title.isascii() else sum(map(_weight, words))
+    if length < (4 if listing.authors else 8):
+        return {}
+    family = _person(listing.authors[0])[0] if listing.authors else ""
+    return {"title": f"{' '.join(words)[:900]}|{family}"}
+
+
+def _weight(word: str) -> int:
+    """How many words: Chinese and Japanese have no blanks between theirs."""
+    return max(1, len(word) // 2) if "\u3040" <= word[0] <= "\u9fff" else 1
+
+
+def _person(name: str) -> tuple[str, str]:
+    """Family name and first initial, in any of the ways in which they are written."""
+    plain = "".join(c for c in unicodedata.normalize("NFKD", name.replace(".", " ")) if not unicodedata.combining(c))
+    family, comma, given = plain.partition(",")
+    if not comma:
+        words = plain.split()
+        last = words[-1:] if len(words) < 2 or not re.fullmatch("[A-Z]{1,3}", words[-1]) else words[-2:-1]  # Curie MS
+        family, given = "".join(last), " ".join(word for word in words if word not in last)
+    return family.strip().casefold(), given.strip()[:1].casefold()
+
+
+def _alike(listing: Listing, row: Mapping[str, Any], now: datetime) -> bool:
+    """Whether what has the same title and first author's family is the same paper, as far as one can tell."""
+    ours, theirs = [[_person(name) for name in people[:50]] for people in (listing.authors, row["authors"])]
+    if abs((listing.announced or now) - row["announced"]) > APART:
+        return False
+    if not ours or not theirs:
+        return True  # of neither, for the name is part of the identifier
+    given = {initial for _, initial in (ours[0], theirs[0])} - {""}
+    shared = {family for family, _ in ours} & {family for family, _ in theirs}
+    return len(given) < 2 and len(shared) >= 0.7 * min(len(ours), len(theirs), 50)
