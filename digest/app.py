@@ -149,16 +149,11 @@ class App:
             self.printing,
             self.transport,
             self.clock,
-            journal=self._beside_database(),
+            journal=(path := self.catalog.store.path) and path.with_suffix(".journal"),  # with the ledger it belongs to
             connections=said.connections,
             hold=said.uncertain == "hold",
             problems=self.settings.sending_problems(),
         )
-
-    def _beside_database(self) -> Path:
-        """Where the journal lies: with the ledger that it belongs to."""
-        store = self.catalog.store
-        return store.path.with_suffix(".journal") if store.path else self.settings.file("digest.journal")
 
     @cached_property
     def subscriptions(self) -> "Subscriptions":

@@ -1,15 +1,72 @@
+import os
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from factories import NOW
 
+BOTH = ("catalog", "services", "test_whole_way.py")
+"""rooms of the tests whose promises hold on SQLite and on PostgreSQL"""
 
-@pytest.fixture
-def catalog(tmp_path):
+
+def pytest_generate_tests(metafunc):
+    chosen = [
+        mark for mark in metafunc.definition.iter_markers() if mark.name == "sqlite" or "database" in mark.args[:1]
+    ]
+    if "database" in metafunc.fixturenames and not chosen:
+        room = metafunc.definition.path.relative_to(Path(__file__).parent).parts[0]
+        server = pytest.param("postgresql", marks=pytest.mark.service)
+        metafunc.parametrize("database", ["sqlite", server] if room in BOTH else ["sqlite"], indirect=True)
+
+
+@pytest.fixture(scope="session")
+def server():
+    """A database of our own on the server that DIGEST_TEST_POSTGRES names, with the newest schema."""
+    given = os.environ.get("DIGEST_TEST_POSTGRES")
+    if not given:
+        assert not os.environ.get("CI"), "DIGEST_TEST_POSTGRES names no server, and in CI it must"
+        pytest.skip("DIGEST_TEST_POSTGRES names no PostgreSQL server")
+    import psycopg
+
     from digest.catalog import Catalog
 
-    catalog = Catalog(f"sqlite:///{tmp_path / 'catalog.db'}")
-    catalog.store.create()
+    head, name = given.rpartition("/")[0], f"digest_test_{os.getpid()}"
+    with psycopg.connect(given.replace("+psycopg", ""), autocommit=True) as db:
+        db.execute(f"CREATE DATABASE {name}")
+        made = Catalog(f"{head}/{name}")
+        made.store.create()
+        yield made.store
+        made.store.engine.dispose()
+        db.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def empty(server):
+    """The URL of the server's database, with nothing in it and all numbers starting anew."""
+    from digest.catalog.tables import metadata
+
+    tables = list(reversed(metadata.sorted_tables))
+    with server.engine.begin() as db:
+        db.exec_driver_sql(";".join(f"DELETE FROM {table.name}" for table in tables))
+        for table in (table for table in tables if table.autoincrement_column is not None):
+            db.exec_driver_sql(f"ALTER SEQUENCE {table.name}_id_seq RESTART")
+    return server.url.render_as_string(hide_password=False)
+
+
+@pytest.fixture
+def database(request, tmp_path):
+    """What `database:` says, and its kind; other rooms have SQLite."""
+    kind = getattr(request, "param", "sqlite")
+    return request.getfixturevalue("empty") if kind == "postgresql" else "sqlite:///subscribers.db"
+
+
+@pytest.fixture
+def catalog(database, tmp_path):
+    from digest.catalog import Catalog
+
+    catalog = Catalog(database.replace("sqlite:///subscribers.db", f"sqlite:///{tmp_path / 'catalog.db'}"))
+    if catalog.store.sqlite:
+        catalog.store.create()
     yield catalog
     catalog.store.engine.dispose()
 
@@ -45,16 +102,18 @@ def clock():
 
 
 @pytest.fixture
-def make_app(tmp_path, clock, monkeypatch):
+def make_app(tmp_path, clock, monkeypatch, database):
     """Apps on one folder; each call is as a new process."""
-    from digest import config
+    from digest import config, links
     from digest.app import App
 
     made = []
+    if "sqlite" not in database:  # a new file would bring its own
+        links.create(tmp_path / "digest.keys")
 
     def make(extra=""):
         path = tmp_path / "config.yaml"
-        path.write_text(CONFIG + extra)
+        path.write_text(f"{CONFIG}database: {database}\n{extra}")
         made.append(App(config.load(path), clock))
         return made[-1]
 

@@ -402,7 +402,7 @@ def test_what_failed_is_tried_again_and_what_is_uncertain_is_resolved_by_a_perso
     ready("publish")
     catalog = app.load(Path("config.yaml"), clock.fixed(NOW)).catalog
     catalog.deliveries.claim(2, "a", NOW)
-    catalog.deliveries.fold([Settled(1, State.FAILED, "550"), Settled(2, State.UNCERTAIN)], NOW)
+    catalog.deliveries.fold([Settled(1, State.FAILED, "550"), Settled(2, State.UNCERTAIN)], "a", NOW)
     assert json.loads(ready("editions", "--json")[1]) == [{"date": "2026-01-16", "failed": 1, "uncertain": 1}]
     assert ready("retry")[0] == 2
     assert "1 to be tried again" in ready("retry", "--failed")[1]

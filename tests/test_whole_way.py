@@ -6,6 +6,7 @@ from email import message_from_bytes, policy
 
 import pytest
 from factories import NOW, batch, listing
+from sqlalchemy import inspect
 from starlette.testclient import TestClient
 
 from digest import schedule
@@ -44,7 +45,7 @@ def path(url):
 
 def dump(app):
     with app.catalog.store.engine.connect() as db:
-        tables = [name for (name,) in db.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        tables = inspect(db).get_table_names()
         return {name: list(map(tuple, db.exec_driver_sql(f"SELECT * FROM {name}"))) for name in tables}
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Select, bindparam, func, select, update
 
 from digest.catalog import tables as t
+from digest.catalog.leases import Lease, lease
 from digest.catalog.store import Store, chunks
 from digest.model import Digest, Skipped, State, Turn, pack, unpack
 
@@ -55,9 +56,9 @@ class Deliveries:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def exclusive(self) -> AbstractContextManager[bool]:
-        """The deliverer's lock: whoever holds it knows that every `sending` row is a leftover. Raises Busy."""
-        return self._store.lock("deliver")
+    def lease(self) -> AbstractContextManager[Lease]:
+        """The right to deliver, and with it every `sending` row that no living deliverer has. Raises Busy."""
+        return lease(self._store)
 
     def add(self, composed: Sequence[Composed]) -> int:
         """Write the digests of due turns and move their subscribers on, in one transaction; returns how many were new.
@@ -83,8 +84,8 @@ class Deliveries:
         d = t.digests
         open_ = t.OPEN & (d.c.state == State.PENDING) & (d.c.not_before <= now) & (d.c.deadline > now)
         wanted = select(d.c.id).where(open_).order_by(d.c.not_before, d.c.id).limit(limit)
-        with self._store.write() as db:
-            ids = list(db.scalars(wanted))
+        with self._store.write(alone=False) as db:
+            ids = list(db.scalars(wanted.with_for_update(skip_locked=True)))
             taken = {"state": State.SENDING, "worker": worker, "attempts": d.c.attempts + 1}
             for chunk in chunks(ids):
                 db.execute(update(d).where(d.c.id.in_(chunk)).values(taken))
@@ -92,8 +93,8 @@ class Deliveries:
         place = {number: i for i, number in enumerate(ids)}
         return sorted((_delivery(r) for r in rows), key=lambda delivery: place[delivery.digest.id])
 
-    def fold(self, settled: Sequence[Settled], now: datetime) -> None:
-        """What became of claimed rows, in one transaction; rows that are not `sending` any more are left alone."""
+    def fold(self, settled: Sequence[Settled], worker: str, now: datetime) -> None:
+        """What became of claimed rows, in one transaction; rows that are not this worker's any more are left alone."""
         if not settled:
             return
         d = t.digests
@@ -102,22 +103,20 @@ class Deliveries:
             "sha256": func.coalesce(d.c.sha256, bindparam("sha")), "ended": now, "worker": None,
         }  # fmt: skip
         rows = [{"key": v.id, "to": v.state, "why": v.reason, "wait": v.not_before, "sha": v.sha256} for v in settled]
-        with self._store.write() as db:
-            db.execute(
-                update(d).where((d.c.id == bindparam("key")) & (d.c.state == State.SENDING)).values(values), rows
-            )
+        with self._store.write(alone=False) as db:
+            db.execute(update(d).where((d.c.id == bindparam("key")) & _claimed(worker)).values(values), rows)
 
-    def release(self, ids: Iterable[int]) -> None:
+    def release(self, ids: Iterable[int], worker: str) -> None:
         """Claimed but never begun: pending again, as if nothing had happened."""
         d = t.digests
         back = {"state": State.PENDING, "worker": None, "attempts": d.c.attempts - 1}
-        with self._store.write() as db:
-            for chunk in chunks(ids):
-                db.execute(update(d).where(d.c.id.in_(chunk) & (d.c.state == State.SENDING)).values(back))
+        for chunk in chunks(ids):
+            with self._store.write(alone=False) as db:
+                db.execute(update(d).where(d.c.id.in_(chunk) & _claimed(worker)).values(back))
 
-    def sending(self) -> list[Delivery]:
-        """Rows that somebody claimed and has not told the end of; leftovers, for whoever holds the lock."""
-        return self._where(t.OPEN, t.digests.c.state == State.SENDING)
+    def sending(self, worker: str) -> list[Delivery]:
+        """Rows that a worker claimed or took over, and has not told the end of."""
+        return self._where(t.OPEN, _claimed(worker))
 
     def resend_uncertain(self, now: datetime) -> int:
         """Policy `resend`: each uncertain row goes out once more, the same bytes; how many."""
@@ -258,6 +257,10 @@ class Deliveries:
     def _where(self, *conditions: Any) -> list[Delivery]:
         with self._store.read() as db:
             return [_delivery(r) for r in db.execute(_all().where(*conditions).order_by(t.digests.c.id))]
+
+
+def _claimed(worker: str) -> Any:
+    return (t.digests.c.state == State.SENDING) & (t.digests.c.worker == worker)
 
 
 def _all() -> Select[Any]:

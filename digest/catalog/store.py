@@ -2,15 +2,16 @@
 
 import os
 import sqlite3
+import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Insert, Table, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy import Connection, Engine, Insert, Table, create_engine, event, func, inspect, make_url, select, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import StaticPool
 
@@ -42,7 +43,7 @@ class Store:
         self.sqlite = self.url.get_backend_name() == "sqlite"
         in_memory = self.sqlite and self.url.database in (None, "", ":memory:")
         self.path = Path(str(self.url.database)) if self.sqlite and not in_memory else None
-        self.engine = _sqlite(url, in_memory) if self.sqlite else create_engine(self.url)
+        self.engine = _sqlite(url, in_memory) if self.sqlite else _server(url)
 
     @property
     def name(self) -> str:
@@ -52,13 +53,34 @@ class Store:
     def read(self) -> Iterator[Connection]:
         """A consistent view; nothing is written."""
         with self._translated(), self.engine.connect() as db:
+            if not self.sqlite:
+                db = db.execution_options(isolation_level="REPEATABLE READ")
             yield db
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """All or nothing; on SQLite the only writer from its first line on."""
+    def write(self, *, alone: bool = True) -> Iterator[Connection]:
+        """All or nothing; the only writer from its first line on.
+
+        *alone* False is for what bears others beside it, as PostgreSQL has them: claims, and words on claimed rows.
+        """
         with self._translated(), self.engine.connect() as db, db.execution_options(immediate=True).begin():
+            if alone and not self.sqlite:
+                db.execute(select(func.pg_advisory_xact_lock(_key("write"))))
             yield db
+
+    @contextmanager
+    def session(self) -> Iterator[Connection]:
+        """A connection of its own, on a server; what it locked is free again when it ends, however it ends."""
+        with self._translated():
+            db = self.engine.connect()
+        try:
+            db.detach()
+            yield db
+        finally:
+            with suppress(DBAPIError):
+                db.rollback()
+                db.execute(select(func.pg_advisory_unlock_all()))
+            db.close()
 
     def create(self) -> None:
         """Make the database file (0600) and bring the schema to the newest version."""
@@ -121,6 +143,15 @@ class Store:
     @contextmanager
     def lock(self, purpose: str) -> Iterator[bool]:
         """Holds the one lock for *purpose* on this database; raises Busy when another process has it."""
+        if not self.sqlite:
+            with self.session() as db:
+                with self._translated():
+                    free = db.scalar(select(func.pg_try_advisory_lock(_key(purpose))))
+                    db.commit()
+                if not free:
+                    raise self._busy(purpose)
+                yield True
+            return
         if not self.path:
             yield True
             return
@@ -133,19 +164,20 @@ class Store:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise Busy(
-                    f"another process is at work on {self.path} ({purpose}); it will finish by itself"
-                ) from error
+                raise self._busy(purpose) from error
             yield True
+
+    def _busy(self, purpose: str) -> Busy:
+        return Busy(f"another process is at work on {self.name} ({purpose}); it will finish by itself")
 
     def insert(self, table: Table) -> Any:
         """INSERT with `on_conflict_…` in the database's own dialect."""
         return import_module(f"sqlalchemy.dialects.{self.engine.dialect.name}").insert(table)
 
     def ignoring(self, table: Table) -> Insert:
-        """INSERT that leaves rows alone that are there already."""
+        """INSERT that leaves rows alone that are there already; its `rowcount` says how many were not."""
         statement: Insert = self.insert(table).on_conflict_do_nothing()
-        return statement
+        return statement.execution_options(preserve_rowcount=True)
 
     def _touch(self, path: Path) -> None:
         try:
@@ -185,6 +217,9 @@ _ADVICE = {
     "not a database": "the file is something else; move it away or name another in `database:`",
     "no such table": "run `digest db upgrade`",
     "malformed": "restore a backup (`digest db restore`)",
+    "connection failed": "is the server running, and is `database:` right?",
+    "server closed the connection": "the server went away; run again when it is back",
+    "terminating connection": "the server went away; run again when it is back",
 }
 
 
@@ -193,6 +228,20 @@ def chunks(values: Iterable[T], size: int = 400) -> Iterator[list[T]]:
     rest = iter(values)
     while chunk := list(islice(rest, size)):
         yield chunk
+
+
+def _key(purpose: str) -> int:
+    """The number of an advisory lock."""
+    return zlib.crc32(f"digest {purpose}".encode())
+
+
+def _server(url: str) -> Engine:
+    try:
+        return create_engine(url)
+    except ImportError as error:
+        raise ConfigError(f"database: {error.name} is missing; pip install 'digest[postgresql]'") from error
+    except NoSuchModuleError as error:
+        raise ConfigError("database: write sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME") from error
 
 
 def _sqlite(url: str, in_memory: bool) -> Engine:

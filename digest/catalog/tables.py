@@ -326,6 +326,25 @@ digests = Table(
     Index("ix_digests_edition_id", "edition_id"),
 )
 
+# who delivers: a row's id is the fencing number in `digests.worker`, never used twice
+deliverers = Table(
+    "deliverers",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("until", Instant, nullable=False),  # by the database's clock; moved on by the heartbeat
+    sqlite_autoincrement=True,
+)
+
+# what `delivery.journal` writes where deliverers are on several machines; no record without its living deliverer
+records = Table(
+    "records",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("deliverer_id", ForeignKey("deliverers.id"), nullable=False, index=True),
+    Column("digest_id", Integer, nullable=False),
+    Column("record", Text, nullable=False),
+)
+
 # one row for each thing that was reported of a delivery, so that it counts once
 feedback = Table(
     "feedback",

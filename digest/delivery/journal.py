@@ -1,22 +1,22 @@
 """The journal of a sending process: which messages were begun, and what the server said of each (REQ-50).
 
-Text, one record a line, each written by a single append:
+One record a line:
 
     begin ID SHA256               before the message's data goes out; the hash of its bytes
     end ID PHASE CODE TEXT        after its final reply, before the connection's next data
 
-What was written survives `kill -9` without being on the disk. Waiting for the disk before each message costs as much as
-all the rest (0.25 to 4 ms), so the first line names the boot of the machine instead, `boot ID`: after a power cut it is
-another one, records may be missing, and whatever was claimed is in doubt. Where boots have no names (macOS), each begin
-waits for the disk. One process has a journal at a time; the deliverer's lock sees to that.
+A begin, and the ends written before it, are on the disk before the message's data goes out, so that a power cut leaves
+no more in doubt than `kill -9`. The connections share the waiting: one syncs for all that have written meanwhile.
 """
 
 import os
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
+from typing import Protocol
 
 from digest.delivery.address import veiled
 from digest.errors import TransportError
@@ -31,113 +31,155 @@ class Word:
     sha256: str = ""
 
 
-BOOT = Path("/proc/sys/kernel/random/boot_id")
-_sync = getattr(os, "fdatasync", os.fsync)  # macOS has only the slower one
+class Log(Protocol):
+    """Where records last: a file, or the ledger's database. `write` and `sync` are called by one thread at a time."""
+
+    def adopt(self, number: int) -> int | None:
+        """Ours from now on, under this number; returns the one it had before, None when there was none to be had."""
+
+    def write(self, id: int, record: str) -> None:
+        """Adds a line about a delivery."""
+
+    def sync(self) -> None:
+        """What was written before this was called lasts, whatever dies."""
+
+    def read(self) -> Iterable[str]:
+        """All lines, oldest first."""
+
+    def forget(self, ids: Iterable[int]) -> None:
+        """Drops the lines about these deliveries, for good before this returns."""
+
+    def close(self) -> None:
+        """Nothing is written after this."""
 
 
 class Journal:
-    """Appends from any number of threads. Opening keeps what an earlier process left, except for a torn last line."""
+    """Appends from any number of threads."""
 
-    def __init__(self, path: str | Path, *, sync: bool | None = None) -> None:
-        """*sync*: each begin waits for the disk; None: where it must."""
-        self._path = Path(path)
-        self._durable = not boot() if sync is None else sync
+    def __init__(self, log: Log) -> None:
+        self._log = log
         self._lock = Lock()
-        self._broken = False
-        self._fd = -1
-        self._rewrite(self.replay(path))
+        self._syncing = Lock()
+        self._written = self._synced = 0
 
-    @staticmethod
-    def replay(path: str | Path) -> dict[int, Word]:
-        """The last word on each delivery in the file at *path*."""
-        try:
-            text = Path(path).read_bytes().decode("utf-8", "replace")
-        except FileNotFoundError:
-            return {}
-        except OSError as error:
-            raise _trouble(path, error) from error
-        whole = text[: text.rfind("\n") + 1]  # a record without its line end was being written when the process died
+    def begin(self, id: int, sha256: str = "") -> None:
+        """The message's data goes out next. Raises, as all writing does, when the disk is full or the database gone."""
+        self._append(id, f"begin {id} {sha256}".rstrip())
+
+    def end(self, outcome: Outcome, *, wait: bool = True) -> None:
+        """The final reply came. No need to *wait* for the disk where a `begin` follows at once."""
+        text = f"end {outcome.id} {outcome.phase.value} {outcome.code} {veiled(outcome.text)}"
+        self._append(outcome.id, text, wait=wait)
+
+    def replay(self) -> dict[int, Word]:
+        """The last word on each delivery."""
         found: dict[int, Word] = {}
-        for id, word in filter(None, map(_read, whole.split("\n"))):
+        for id, word in filter(None, map(_read, self._log.read())):
             begun = found.get(id)
             found[id] = replace(word, sha256=word.sha256 or (begun.sha256 if begun and word.outcome else ""))
         return found
 
-    @staticmethod
-    def whole(path: str | Path) -> bool:
-        """Whether all that was ever written to it can be read: the machine has been up since, or each begin was synced.
+    def forget(self, ids: Iterable[int]) -> None:
+        """Drops what the ledger knows by now; what others began or ended meanwhile stays."""
+        with self._syncing, self._lock:
+            self._log.forget(ids)
 
-        A journal that is missing is not whole.
-        """
-        with suppress(OSError), open(path, encoding="utf-8", errors="replace") as file:
-            return file.readline() == _boot(boot())
-        return False
+    def close(self) -> None:
+        self._log.close()
 
-    def begin(self, id: int, sha256: str = "") -> None:
-        """The message's data goes out next. Raises TransportError, as all writing does, when the disk is full."""
-        self._append(_begin(id, sha256), begins=True)
+    def _append(self, id: int, record: str, *, wait: bool = True) -> None:
+        with self._lock:
+            self._log.write(id, record)
+            self._written = mine = self._written + 1
+        if wait:
+            with self._syncing:
+                if self._synced < mine:  # nobody did it for us
+                    upto = self._written
+                    self._log.sync()
+                    self._synced = upto
 
-    def end(self, outcome: Outcome) -> None:
-        """The final reply came."""
-        self._append(_end(outcome))
+
+_sync = getattr(os, "fdatasync", os.fsync)  # macOS has only the slower one
+
+
+class FileLog:
+    """A file, for the one process that delivers at a time. Raises TransportError with the way out."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._number = 0
+        self._broken = False
+        self._fd = -1
+
+    def adopt(self, number: int) -> int | None:
+        """Keeps what an earlier process left, except for a torn last line."""
+        missing, first = not self._path.exists(), self._text().partition("\n")[0]
+        self._number = number
+        self._rewrite(self.read())
+        found = re.fullmatch(r"run (\d+)", first)
+        return None if missing else int(found[1]) if found else 0
+
+    def write(self, id: int, record: str) -> None:
+        """After a write that the disk cut short nothing may follow: only a last line may be torn."""
+        data = f"{record}\n".encode("utf-8", "replace")
+        if self._broken:
+            raise self._trouble("an earlier record was not written")
+        self._broken = True
+        try:
+            written = os.write(self._fd, data)
+        except OSError as error:
+            raise self._trouble(error) from error
+        if written != len(data):
+            raise self._trouble("no space left for a whole record")
+        self._broken = False
+
+    def sync(self) -> None:
+        try:
+            _sync(self._fd)
+        except OSError as error:
+            raise self._trouble(error) from error
+
+    def read(self) -> list[str]:
+        """Without the last line where its end is missing: it was being written when the process died."""
+        return [line for line in self._text().split("\n")[:-1] if _read(line)]
 
     def forget(self, ids: Iterable[int]) -> None:
-        """Drops what the database knows by now; what others began or ended meanwhile stays."""
-        with self._lock:
-            known = self.replay(self._path)
-            folded = set(ids)
-            self._rewrite({id: word for id, word in known.items() if id not in folded})
-
-    def clear(self) -> None:
-        """Forgets everything; for when nothing is in flight and all is in the database."""
-        with self._lock:
-            self._rewrite({})
+        if not (folded := set(ids)):
+            return
+        self._rewrite(line for line in self.read() if (found := _read(line)) and found[0] not in folded)
 
     def close(self) -> None:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
 
-    def _append(self, records: bytes, *, begins: bool = False) -> None:
+    def _text(self) -> str:
         try:
-            with self._lock:
-                self._write(records)
-            if begins and self._durable:  # outside the lock: the kernel joins the waits of several connections
-                _sync(self._fd)
+            return self._path.read_text("utf-8", "replace")
+        except FileNotFoundError:
+            return ""
         except OSError as error:
-            raise _trouble(self._path, error) from error
+            raise self._trouble(error) from error
 
-    def _write(self, records: bytes) -> None:
-        """After a write that the disk cut short nothing may follow: only a last line may be torn."""
-        if self._broken:
-            raise OSError("an earlier record was not written")
-        self._broken = True
-        if os.write(self._fd, records) != len(records):
-            raise OSError("no space left for a whole record")
-        self._broken = False
-
-    def _rewrite(self, records: Mapping[int, Word]) -> None:
+    def _rewrite(self, lines: Iterable[str]) -> None:
         """Replaces the file in one step, so that no crash can lose a begin that still matters."""
         fresh = self._path.with_name(self._path.name + ".new")
         try:
-            with open(os.open(fresh, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as file:
-                file.write(_boot(boot()).encode())
-                file.write(b"".join(_lines(id, word) for id, word in records.items()))
+            with open(os.open(fresh, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
+                file.write("".join(f"{line}\n" for line in (f"run {self._number}", *lines)))
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(fresh, self._path)
             sync_folder(self._path.parent)
-            self._adopt(os.open(self._path, os.O_APPEND | os.O_WRONLY))
+            self.close()
+            self._fd = os.open(self._path, os.O_APPEND | os.O_WRONLY)
         except OSError as error:
-            raise _trouble(self._path, error) from error
+            raise self._trouble(error) from error
 
-    def _adopt(self, fd: int) -> None:
-        """The number stays, for a thread that is about to sync it; the new file is on the disk already."""
-        if self._fd < 0:
-            self._fd = fd
-        else:
-            os.dup2(fd, self._fd, inheritable=False)
-            os.close(fd)
+    def _trouble(self, error: OSError | str) -> TransportError:
+        why = getattr(error, "strerror", None) or error
+        advice = "make room or fix its permissions, then run again"
+        return TransportError(f"the journal {self._path} cannot be used: {why}; {advice}")
 
 
 def sync_folder(folder: Path) -> None:
@@ -149,30 +191,6 @@ def sync_folder(folder: Path) -> None:
         os.close(fd)
 
 
-def boot() -> str:
-    """The name of this run of the machine; empty where it has none."""
-    with suppress(OSError):
-        return BOOT.read_text("ascii").strip()
-    return ""
-
-
-def _boot(name: str) -> str:
-    return f"boot {name}\n"
-
-
-def _lines(id: int, word: Word) -> bytes:
-    return _begin(id, word.sha256) + (_end(word.outcome) if word.outcome else b"")
-
-
-def _begin(id: int, sha256: str) -> bytes:
-    return f"begin {id} {sha256}".rstrip().encode() + b"\n"
-
-
-def _end(outcome: Outcome) -> bytes:
-    text = f"end {outcome.id} {outcome.phase.value} {outcome.code} {veiled(outcome.text)}\n"
-    return text.encode("utf-8", "replace")
-
-
 def _read(line: str) -> tuple[int, Word] | None:
     """None for what is no record: a power cut may leave anything behind."""
     word, id, *said = *line.split(" ", 4), ""
@@ -182,8 +200,3 @@ def _read(line: str) -> tuple[int, Word] | None:
         if word == "end" and len(said) > 2:
             return int(id), Word(Outcome(int(id), Phase(said[0]), int(said[1]), said[2]))
     return None
-
-
-def _trouble(path: str | Path, error: OSError) -> TransportError:
-    why = error.strerror or error
-    return TransportError(f"the journal {path} cannot be used: {why}; make room or fix its permissions, then run again")

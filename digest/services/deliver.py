@@ -17,10 +17,11 @@ from threading import Lock
 
 from digest.catalog import Catalog
 from digest.catalog.deliveries import Delivery, Settled
+from digest.catalog.leases import Lease
 from digest.clock import Clock, elapsed
 from digest.delivery import Transport
 from digest.delivery.address import canonical
-from digest.delivery.journal import Journal, Word
+from digest.delivery.journal import FileLog, Journal, Word
 from digest.delivery.verdict import Breaker, Stop, Verdict, verdict
 from digest.errors import CatalogError, ConfigError
 from digest.links import Links
@@ -51,7 +52,7 @@ class Report:
     stopped: str | None = None
     paused: str | None = None
     open: int = 0
-    """rows still pending, to be tried later; none is sending any more, or the run raises"""
+    """rows still pending, to be tried later, or with other deliverers; none is left with this one, or the run raises"""
     overdue: int = 0
     """subscribers whose turn was due long ago and has no row: composing does not work"""
 
@@ -63,7 +64,8 @@ class Deliver:
     printing: Printing
     transport: Transport
     clock: Clock
-    journal: Path
+    journal: Path | None
+    """a file for the only deliverer; None where there may be several, and the database keeps what it would say"""
     connections: int = 1
     hold: bool = False
     """policy for messages in doubt: hold them for a person, instead of sending the same bytes once more"""
@@ -76,51 +78,54 @@ class Deliver:
 
         *progress* is told each row's new state, from the thread that sent it.
         """
+        self._allowed()
+        report = Report()
+        with self.catalog.deliveries.lease() as lease:
+            log = FileLog(self.journal) if self.journal else lease
+            with closing(log):
+                had = log.adopt(lease.number)
+                journal = Journal(log)
+                report.recovered = self._recover(lease, journal, whole=had is not None)
+                report.paused = self.catalog.deliveries.paused()
+                if not report.paused:
+                    _Run(self, lease, journal, report, progress).work()
+            self._audit(report, lease)
+        return report
+
+    def _allowed(self) -> None:
         if self.problems:
             raise ConfigError("no mail may leave yet:\n" + "\n".join(self.problems))
-        report = Report()
-        with self.catalog.deliveries.exclusive():
-            report.recovered = self._recover()
-            report.paused = self.catalog.deliveries.paused()
-            if not report.paused:
-                with closing(Journal(self.journal)) as journal:
-                    _Run(self, journal, report, progress).work()
-                    journal.clear()
-            self._audit(report)
-        return report
 
     def stop(self) -> None:
         """Finish the messages in flight and begin no other, now or in a later run (SIGTERM)."""
         self.stopping = True
 
-    def _audit(self, report: Report) -> None:
-        """Does the ledger add up (REQ-49)? Under the lock, at the end of a run; raises CatalogError."""
-        left = self.catalog.deliveries.unfinished()
-        if claimed := left[State.SENDING]:
+    def _audit(self, report: Report, lease: Lease) -> None:
+        """Does the ledger add up (REQ-49)? Under the lease, at the end of a run; raises CatalogError."""
+        if claimed := len(self.catalog.deliveries.sending(lease.worker)):
             raise CatalogError(f"{claimed} claimed messages were neither sent nor given back; run `digest deliver`")
-        report.open = left[State.PENDING]
+        left = self.catalog.deliveries.unfinished()
+        report.open = left[State.PENDING] + left[State.SENDING]
         report.overdue = self.catalog.subscribers.overdue(self.clock() - OVERDUE)
 
-    def _recover(self) -> Counter[str]:
-        """Under the lock every `sending` row is a leftover, and the journal knows what became of it."""
+    def _recover(self, lease: Lease, journal: Journal, *, whole: bool) -> Counter[str]:
+        """What the dead have left is ours, and the journal knows what became of it; without one all is in doubt."""
         deliveries, now = self.catalog.deliveries, self.clock()
-        known, left = Journal.replay(self.journal), deliveries.sending()
-        if left and not Journal.whole(self.journal):  # after a power cut any of them may have been begun
+        known, left = journal.replay(), deliveries.sending(lease.worker)
+        if not whole:
             known = {d.digest.id: Word(None) for d in left} | known
         untouched = [d.digest.id for d in left if d.digest.id not in known]
-        deliveries.release(untouched)
+        deliveries.release(untouched, lease.worker)
         touched = [d for d in left if d.digest.id in known]
-        deliveries.fold([_settled(d, known[d.digest.id], now) for d in touched], now)
-        with closing(Journal(self.journal)) as journal:
-            journal.clear()
+        deliveries.fold([_settled(d, known[d.digest.id], now) for d in touched], lease.worker, now)
+        journal.forget(known)
         again = 0 if self.hold else deliveries.resend_uncertain(now)
         deliveries.expire(now)
         return Counter({"untouched": len(untouched), "told by the journal": len(touched), "sent again": again})
 
     def test(self, message: Outgoing) -> Outcome:
         """One message past the ledger (REQ-57). Raises ConfigError, TransportError."""
-        if self.problems:
-            raise ConfigError("no mail may leave yet:\n" + "\n".join(self.problems))
+        self._allowed()
         return next(iter(self.transport.deliver([message])))
 
 
@@ -151,6 +156,7 @@ class _Run:
     """One run over the ledger, shared by its connections."""
 
     service: Deliver
+    lease: Lease
     journal: Journal
     report: Report
     progress: Callable[[int, State], None]
@@ -174,7 +180,7 @@ class _Run:
                         done.result()
         finally:
             self.fold()
-            self.service.catalog.deliveries.release(d.digest.id for d in self.claimed)
+            self.service.catalog.deliveries.release((d.digest.id for d in self.claimed), self.lease.worker)
 
     def connection(self) -> None:
         """Sessions until all is done; another one where a mail had to be taken back after its envelope."""
@@ -190,9 +196,9 @@ class _Run:
         flying: dict[int, _Flight] = {}
         with closing(self.service.transport.deliver(self.mails(flying))) as outcomes:
             for outcome in outcomes:
-                self.journal.end(outcome)
                 flight = flying.pop(outcome.id)
                 ahead = next(iter(flying.values()), None)
+                self.journal.end(outcome, wait=not ahead)
                 delivery = flight.delivery
                 found = verdict(outcome, delivery.attempts, self.service.clock(), delivery.digest.deadline)
                 with self.lock:
@@ -261,7 +267,7 @@ class _Run:
     def claim(self) -> bool:
         self.fold()
         now = self.service.clock()
-        self.claimed.extend(self.service.catalog.deliveries.claim(CLAIM, "local", now))
+        self.claimed.extend(self.service.catalog.deliveries.claim(CLAIM, self.lease.worker, now))
         self.readers = {}
         return bool(self.claimed)
 
@@ -286,6 +292,8 @@ class _Run:
     def over(self) -> bool:
         if self.service.stopping and not self.report.stopped:
             self.report.stopped = "asked to stop"
+        if self.lease.lost.is_set():
+            self.report.stopped = "another deliverer took over"
         return self.report.stopped is not None
 
     def note(self, flight: _Flight, outcome: Outcome, found: Verdict) -> None:
@@ -319,5 +327,5 @@ class _Run:
 
     def fold(self) -> None:
         settled, self.settled = self.settled, []
-        self.service.catalog.deliveries.fold(settled, self.service.clock())
+        self.service.catalog.deliveries.fold(settled, self.lease.worker, self.service.clock())
         self.journal.forget(row.id for row in settled)

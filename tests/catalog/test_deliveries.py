@@ -6,7 +6,6 @@ from factories import NOW, candidate, digest, pick, subscriber
 from sqlalchemy import event
 
 from digest.catalog.deliveries import Composed, Settled
-from digest.errors import Busy
 from digest.model import Skipped, Standing, State, Turn
 
 TOMORROW = Turn("2026-01-17", NOW + timedelta(days=1))
@@ -73,7 +72,7 @@ def test_what_is_to_be_tried_later_is_not_claimed_before(catalog, readers):
     compose(catalog, readers[:1])
     (row,) = catalog.deliveries.claim(1, "a", NOW)
     later = NOW + timedelta(minutes=5)
-    catalog.deliveries.fold([Settled(row.digest.id, State.PENDING, "450", later, "sha")], NOW)
+    catalog.deliveries.fold([Settled(row.digest.id, State.PENDING, "450", later, "sha")], "a", NOW)
     assert catalog.deliveries.claim(1, "a", NOW) == []
     (again,) = catalog.deliveries.claim(1, "a", later)
     assert (again.attempts, again.sha256) == (2, "sha")
@@ -82,15 +81,15 @@ def test_what_is_to_be_tried_later_is_not_claimed_before(catalog, readers):
 def test_a_settled_row_is_not_settled_again(catalog, readers):
     compose(catalog, readers[:1])
     (row,) = catalog.deliveries.claim(1, "a", NOW)
-    catalog.deliveries.fold([Settled(row.digest.id, State.SENT)], NOW)
-    catalog.deliveries.fold([Settled(row.digest.id, State.FAILED)], NOW)
+    catalog.deliveries.fold([Settled(row.digest.id, State.SENT)], "a", NOW)
+    catalog.deliveries.fold([Settled(row.digest.id, State.FAILED)], "a", NOW)
     assert states(catalog) == {State.SENT: 1}
 
 
 def test_released_rows_are_pending_as_if_nothing_had_happened(catalog, readers):
     compose(catalog, readers)
     claimed = catalog.deliveries.claim(5, "a", NOW)
-    catalog.deliveries.release(d.digest.id for d in claimed)
+    catalog.deliveries.release([d.digest.id for d in claimed], "a")
     assert {d.attempts for d in catalog.deliveries.claim(5, "a", NOW)} == {1}
 
 
@@ -98,7 +97,7 @@ def test_an_uncertain_row_is_sent_again_once_only(catalog, readers):
     compose(catalog, readers[:1])
     for resent in (1, 0):
         (row,) = catalog.deliveries.claim(1, "a", NOW)
-        catalog.deliveries.fold([Settled(row.digest.id, State.UNCERTAIN)], NOW)
+        catalog.deliveries.fold([Settled(row.digest.id, State.UNCERTAIN)], "a", NOW)
         assert catalog.deliveries.resend_uncertain(NOW) == resent
     assert states(catalog) == {State.UNCERTAIN: 1}
 
@@ -106,7 +105,7 @@ def test_an_uncertain_row_is_sent_again_once_only(catalog, readers):
 def test_what_is_past_its_deadline_expires_with_the_last_word_on_it(catalog, readers):
     compose(catalog, readers[:2])
     rows = catalog.deliveries.claim(1, "a", NOW)
-    catalog.deliveries.fold([Settled(rows[0].digest.id, State.PENDING, "450 busy", NOW)], NOW)
+    catalog.deliveries.fold([Settled(rows[0].digest.id, State.PENDING, "450 busy", NOW)], "a", NOW)
     assert catalog.deliveries.expire(NOW + timedelta(days=2)) == 2
     assert sorted(d.reason for d in catalog.deliveries.of(state=State.EXPIRED)) == ["450 busy", "deadline"]
 
@@ -114,14 +113,9 @@ def test_what_is_past_its_deadline_expires_with_the_last_word_on_it(catalog, rea
 def test_papers_had_are_those_of_digests_that_reached_the_reader_or_may(catalog, readers):
     compose(catalog, readers[:2])
     (first, second) = catalog.deliveries.claim(2, "a", NOW)
-    catalog.deliveries.fold([Settled(first.digest.id, State.SENT), Settled(second.digest.id, State.FAILED)], NOW)
+    catalog.deliveries.fold([Settled(first.digest.id, State.SENT), Settled(second.digest.id, State.FAILED)], "a", NOW)
     had = catalog.deliveries.had([readers[0].id, readers[1].id], NOW - timedelta(days=31))
     assert had == {readers[0].id: [(1, (0,))], readers[1].id: []}
-
-
-def test_only_one_process_delivers_at_a_time(catalog):
-    with catalog.deliveries.exclusive(), pytest.raises(Busy, match="another process"), catalog.deliveries.exclusive():
-        pass
 
 
 def test_pausing_keeps_the_first_reason(catalog):
@@ -160,6 +154,7 @@ def test_what_is_past_its_deadline_is_not_claimed_even_within_a_long_run(catalog
     assert catalog.deliveries.claim(1, "a", NOW + timedelta(hours=1)) == []
 
 
+@pytest.mark.sqlite
 def test_work_is_found_by_an_index_however_long_the_ledger_and_the_list_of_readers(catalog):
     plans = []
 
@@ -170,7 +165,7 @@ def test_work_is_found_by_an_index_however_long_the_ledger_and_the_list_of_reade
             plans.extend(row[3] for row in plan.fetchall())
 
     deliveries = catalog.deliveries
-    deliveries.claim(1, "a", NOW), deliveries.sending(), deliveries.resend_uncertain(NOW), deliveries.expire(NOW)
+    deliveries.claim(1, "a", NOW), deliveries.sending("a"), deliveries.resend_uncertain(NOW), deliveries.expire(NOW)
     deliveries.unfinished(), catalog.subscribers.due_chunks(NOW, 1)
     assert len(plans) >= 6
     assert [plan for plan in plans if plan.startswith("SCAN") and "INDEX" not in plan] == []
@@ -192,7 +187,9 @@ def test_an_address_is_found_as_it_is_stored_whatever_its_letters(catalog, addre
 def test_what_failed_can_be_tried_again_until_a_new_deadline(catalog, readers):
     compose(catalog, readers[:2])
     rows = catalog.deliveries.claim(2, "a", NOW)
-    catalog.deliveries.fold([Settled(rows[0].digest.id, State.FAILED), Settled(rows[1].digest.id, State.SENT)], NOW)
+    catalog.deliveries.fold(
+        [Settled(rows[0].digest.id, State.FAILED), Settled(rows[1].digest.id, State.SENT)], "a", NOW
+    )
     assert catalog.deliveries.retry(NOW, NOW + timedelta(days=2), edition=99) == 0
     assert catalog.deliveries.retry(NOW, NOW + timedelta(days=2)) == 1
     (again,) = catalog.deliveries.claim(2, "a", NOW + timedelta(days=1))
@@ -203,7 +200,9 @@ def test_what_failed_can_be_tried_again_until_a_new_deadline(catalog, readers):
 def test_a_person_has_the_last_word_on_an_uncertain_row_and_on_no_other(catalog, readers, state):
     compose(catalog, readers[:2])
     rows = catalog.deliveries.claim(2, "a", NOW)
-    catalog.deliveries.fold([Settled(rows[0].digest.id, State.UNCERTAIN), Settled(rows[1].digest.id, State.SENT)], NOW)
+    catalog.deliveries.fold(
+        [Settled(rows[0].digest.id, State.UNCERTAIN), Settled(rows[1].digest.id, State.SENT)], "a", NOW
+    )
     assert catalog.deliveries.resolve(rows[0].digest.id, state, NOW, NOW + timedelta(days=1))
     assert not catalog.deliveries.resolve(rows[1].digest.id, state, NOW, NOW + timedelta(days=1))
     assert catalog.deliveries.get(rows[0].digest.id).state is state

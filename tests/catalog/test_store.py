@@ -26,6 +26,7 @@ def test_the_newest_migration_is_the_one_that_opening_checks_for():
     assert max(path.stem for path in (MIGRATIONS / "versions").glob("0*.py")) == HEAD
 
 
+@pytest.mark.sqlite
 def test_the_database_is_its_owners_alone(catalog):
     for file in catalog.store.path.parent.glob("catalog.db*"):
         assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
@@ -61,6 +62,7 @@ def test_a_url_that_is_none_is_a_configuration_error():
         Catalog("subscribers.db")
 
 
+@pytest.mark.sqlite
 def test_a_backup_is_whole_and_never_overwrites(catalog, tmp_path):
     catalog.sources.failed("a", "error", NOW)
     copy = tmp_path / "copy.db"
@@ -73,6 +75,7 @@ def test_a_backup_is_whole_and_never_overwrites(catalog, tmp_path):
         catalog.store.backup(copy)
 
 
+@pytest.mark.sqlite
 def test_a_backup_can_be_put_back_where_nothing_stands(catalog, tmp_path):
     catalog.sources.failed("a", "error", NOW)
     copy, there = tmp_path / "copy.db", Catalog(f"sqlite:///{tmp_path / 'there.db'}")

@@ -3,6 +3,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digest.delivery.journal import Journal, Word
+from digest.delivery.journal import FileLog, Journal, Word
 from digest.errors import TransportError
 from digest.model import Outcome, Phase
 
@@ -20,8 +21,18 @@ def reply(id: int, code: int = 250, text: str = "2.0.0 Ok", phase: Phase = Phase
     return Outcome(id, phase, code, text)
 
 
+def words(path: Path) -> dict[int, Word]:
+    return Journal(FileLog(path)).replay()
+
+
 def replayed(path: Path) -> dict[int, Outcome | None]:
-    return {id: word.outcome for id, word in Journal.replay(path).items()}
+    return {id: word.outcome for id, word in words(path).items()}
+
+
+def opened(path: Path) -> Journal:
+    log = FileLog(path)
+    log.adopt(1)
+    return Journal(log)
 
 
 @pytest.fixture
@@ -31,8 +42,8 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def journal(path: Path) -> Iterator[Journal]:
-    with closing(Journal(path)) as opened:
-        yield opened
+    with closing(opened(path)) as journal:
+        yield journal
 
 
 def test_what_was_begun_and_not_ended_is_in_doubt(journal: Journal, path: Path):
@@ -62,7 +73,7 @@ def test_what_was_handed_over_is_known_by_its_hash_whether_ended_or_not(journal:
     journal.begin(2, "bb")
     journal.begin(3, "cc")
     journal.forget({3})
-    assert Journal.replay(path) == {1: Word(reply(1), "aa"), 2: Word(None, "bb")}
+    assert words(path) == {1: Word(reply(1), "aa"), 2: Word(None, "bb")}
 
 
 def test_no_journal_is_an_empty_one(path: Path):
@@ -87,7 +98,7 @@ def test_a_torn_end_counts_as_not_ended(path: Path):
 
 def test_writing_goes_on_after_a_torn_line_without_completing_it(path: Path):
     path.write_text("begin 1\nend 1 final 25")
-    with closing(Journal(path)) as journal:
+    with closing(opened(path)) as journal:
         journal.begin(2)
     assert replayed(path) == {1: None, 2: None}
 
@@ -108,15 +119,15 @@ def test_what_the_database_knows_is_forgotten_and_the_rest_stays(journal: Journa
     assert replayed(path) == {2: None, 3: reply(3)}
     journal.end(reply(2))
     assert replayed(path) == {2: reply(2), 3: reply(3)}
-    journal.clear()
+    journal.forget([2, 3])
     journal.begin(4)
     assert replayed(path) == {4: None}
 
 
 def test_opening_keeps_what_the_last_process_left(path: Path):
-    with closing(Journal(path)) as first:
+    with closing(opened(path)) as first:
         first.begin(1)
-    with closing(Journal(path)):
+    with closing(opened(path)):
         assert replayed(path) == {1: None}
 
 
@@ -141,8 +152,8 @@ def test_many_connections_write_whole_records(journal: Journal, path: Path):
 
 def test_a_killed_process_leaves_every_record_it_wrote(path: Path):
     program = (
-        "import os, signal, sys; from digest.delivery.journal import Journal\n"
-        "journal = Journal(sys.argv[1], sync=False)\n"
+        "import os, pathlib, signal, sys; from digest.delivery.journal import FileLog, Journal\n"
+        "log = FileLog(pathlib.Path(sys.argv[1])); log.adopt(1); journal = Journal(log)\n"
         "for id in range(100): journal.begin(id)\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
@@ -151,16 +162,46 @@ def test_a_killed_process_leaves_every_record_it_wrote(path: Path):
     assert replayed(path) == dict.fromkeys(range(100))
 
 
-def test_a_begin_is_on_the_disk_before_it_returns_unless_told_otherwise(path: Path, monkeypatch: pytest.MonkeyPatch):
-    synced: list[int] = []
-    monkeypatch.setattr("digest.delivery.journal._sync", synced.append)
-    for durable in (True, False):
-        with closing(Journal(path, sync=durable)) as journal:
-            journal.begin(1)
-            journal.end(reply(1))
-            journal.begin(2)
-            journal.end(reply(2))
-        assert len(synced) == 2
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """One entry for each wait for the disk."""
+    found: list[int] = []
+    monkeypatch.setattr("digest.delivery.journal._sync", found.append)
+    return found
+
+
+def test_a_begin_is_on_the_disk_before_it_returns_and_the_end_before_it_in_the_same_go(
+    journal: Journal, synced: list[int]
+):
+    journal.begin(1)
+    assert len(synced) == 1
+    journal.end(reply(1), wait=False)
+    journal.begin(2)
+    assert len(synced) == 2
+    journal.end(reply(2))
+    assert len(synced) == 3
+
+
+def test_connections_that_wait_for_the_disk_share_the_next_go(
+    journal: Journal, path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    synced: list[str] = []
+    others = [threading.Thread(target=journal.begin, args=(id,)) for id in range(2, 8)]
+
+    def slowly(fd: int) -> None:
+        synced.append(path.read_text())
+        if len(synced) == 1:
+            for other in others:
+                other.start()
+            while len(replayed(path)) < 7:
+                time.sleep(0.001)
+
+    monkeypatch.setattr("digest.delivery.journal._sync", slowly)
+    journal.begin(1)
+    for other in others:
+        other.join()
+    assert len(synced) == 2
+    assert synced[1].count("begin") == 7
 
 
 def test_a_full_disk_stops_the_sending_and_nothing_follows_a_torn_record(
@@ -179,9 +220,9 @@ def test_a_full_disk_stops_the_sending_and_nothing_follows_a_torn_record(
 
 def test_a_journal_that_cannot_be_written_is_named_with_the_way_out(tmp_path: Path):
     with pytest.raises(TransportError, match=r"nowhere/journal cannot be used: No such file.*run again"):
-        Journal(tmp_path / "nowhere" / "journal")
+        opened(tmp_path / "nowhere" / "journal")
     with pytest.raises(TransportError, match="Is a directory"):
-        Journal.replay(tmp_path)
+        words(tmp_path)
 
 
 ids = st.integers(0, 5)
@@ -202,7 +243,7 @@ def test_any_prefix_of_the_file_replays_to_a_state_that_was_true(
     path.unlink(missing_ok=True)
     words: dict[int, tuple[int, ...]] = {}
     true = [dict(words)]  # after each single record
-    with closing(Journal(path, sync=False)) as journal:
+    with closing(opened(path)) as journal:
         for what, id, *rest in todo:
             if what == "begin":
                 journal.begin(id)
@@ -221,28 +262,11 @@ def test_any_prefix_of_the_file_replays_to_a_state_that_was_true(
     cut = data.draw(st.integers(0, len(whole)))
     path.write_bytes(whole[:cut])
     found = {id: (word.code,) if word else () for id, word in replayed(path).items()}
-    assert found == true[max(0, whole[:cut].count(b"\n") - 1)]  # the first line names the boot
+    assert found == true[max(0, whole[:cut].count(b"\n") - 1)]  # the first line names the run
 
 
-def test_a_journal_is_whole_until_the_machine_was_started_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    path = tmp_path / "journal"
-    assert not Journal.whole(path)
-    with closing(Journal(path)) as journal:
-        journal.begin(1)
-        assert Journal.whole(path)
-        journal.forget([1])
-    assert Journal.whole(path)
-    monkeypatch.setattr("digest.delivery.journal.boot", lambda: "the next one")
-    assert not Journal.whole(path)
-
-
-@pytest.mark.parametrize(("name", "waits"), [("", True), ("this boot", False)])
-def test_each_begin_waits_for_the_disk_only_where_a_power_cut_would_not_be_noticed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, waits: bool
-):
-    synced: list[int] = []
-    monkeypatch.setattr("digest.delivery.journal._sync", synced.append)
-    monkeypatch.setattr("digest.delivery.journal.boot", lambda: name)
-    with closing(Journal(tmp_path / "journal")) as journal:
-        journal.begin(1)
-    assert bool(synced) is waits
+def test_a_journal_remembers_whose_run_it_was(path: Path):
+    assert [FileLog(path).adopt(number) for number in (4, 7, 8)] == [None, 4, 7]
+    path.write_text("boot 0f9a\nbegin 3\n")
+    assert FileLog(path).adopt(9) == 0
+    assert replayed(path) == {3: None}

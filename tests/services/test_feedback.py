@@ -58,7 +58,7 @@ def sent(app):
             row = Digest(0, reader.id, turn, 1, (pick(0),), template, message_id, now, now + timedelta(days=1))
             app.catalog.deliveries.add([Composed(row, Schedule().next(NOW))])
         claimed = app.catalog.deliveries.claim(number, "test", app.clock())
-        app.catalog.deliveries.fold([Settled(d.digest.id, State.SENT) for d in claimed], app.clock())
+        app.catalog.deliveries.fold([Settled(d.digest.id, State.SENT) for d in claimed], "test", app.clock())
         return [d.digest for d in claimed]
 
     return send

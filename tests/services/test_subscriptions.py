@@ -185,6 +185,7 @@ def test_a_pause_ends_by_itself_without_making_up_for_the_turns_between(app, clo
     assert app.catalog.subscribers.next_due() > clock()
 
 
+@pytest.mark.sqlite
 def test_erasing_leaves_no_trace_of_the_address_in_the_database(app, confirmation):
     app.subscriptions.confirm(confirmation, PROOF)
     app.subscriptions.erase(reader(app))

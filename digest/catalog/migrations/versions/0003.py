@@ -66,3 +66,20 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("subscriber_id", "paper_id", name=op.f("pk_votes")),
     )
+    op.create_table(
+        "deliverers",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("until", Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_deliverers")),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "records",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("deliverer_id", sa.Integer(), nullable=False),
+        sa.Column("digest_id", sa.Integer(), nullable=False),
+        sa.Column("record", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["deliverer_id"], ["deliverers.id"], name=op.f("fk_records_deliverer_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_records")),
+    )
+    op.create_index("ix_records_deliverer_id", "records", ["deliverer_id"])
