@@ -31,6 +31,7 @@ class Purpose(StrEnum):
     CONFIRM = "confirm"
     MANAGE = "manage"
     PREVIEW = "preview"
+    FORM = "form"  # that it was asked for; the payload is when
 
 
 LIFETIME = {Purpose.CONFIRM: timedelta(days=3), Purpose.MANAGE: timedelta(minutes=30)}

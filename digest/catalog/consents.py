@@ -10,11 +10,16 @@ from sqlalchemy import func, insert, select, update
 
 from digest.catalog import tables as t
 from digest.catalog.store import Store
+from digest.errors import CatalogError
+
+WAITING = 10_000
+"""requests in the queue at most"""
 
 
 @dataclass(frozen=True)
 class SignUp:
-    """A request to subscribe. *state*: `queued`, then `sending`, `mailed`, `refused` or `failed`."""
+    """A request to subscribe. *state*: `queued`, then `sending`, `mailed` or `failed`; no mail follows on `suppressed`,
+    `refused` (by the limits of an address or a network) or `overflow` (of all together)."""
 
     id: int
     public_id: str
@@ -37,9 +42,15 @@ class Consents:
         return self._store.lock("post")
 
     def queue(self, sign_up: SignUp) -> None:
-        """Remember a request; whether a mail follows is decided when the queue is worked off."""
+        """Remember a request; whether a mail follows is decided when the queue is worked off.
+
+        Raises CatalogError while too many are waiting: a flood must not fill the disk.
+        """
         columns = ("public_id", "address", "fingerprint", "network", "wishes", "proof", "at", "state")
+        waiting = select(func.count()).select_from(t.sign_ups).where(t.sign_ups.c.state == "queued")
         with self._store.write() as db:
+            if (db.scalar(waiting) or 0) >= WAITING:
+                raise CatalogError(f"{WAITING} requests to subscribe are waiting; `digest run` works them off")
             db.execute(insert(t.sign_ups).values({name: getattr(sign_up, name) for name in columns}))
 
     def queued(self, untried_since: datetime, limit: int = 500) -> list[SignUp]:
@@ -71,10 +82,19 @@ class Consents:
         with self._store.read() as db:
             return db.scalar(select(func.count()).select_from(s).where(wanted)) or 0
 
-    def forget(self, before: datetime) -> int:
-        """Delete requests older than *before*; how many."""
+    def overflowed(self, after: datetime) -> int:
+        """How many requests since *after* got no mail because too many left already."""
+        s = t.sign_ups
+        wanted = select(func.count()).select_from(s).where((s.c.state == "overflow") & (s.c.at > after))
+        with self._store.read() as db:
+            return db.scalar(wanted) or 0
+
+    def forget(self, before: datetime, refused: datetime) -> int:
+        """Delete requests older than *before*, and those that were *refused* before that; how many."""
+        s = t.sign_ups.c
+        old = (s.at < before) | (s.state.in_(("refused", "overflow", "suppressed")) & (s.at < refused))
         with self._store.write() as db:
-            return db.execute(t.sign_ups.delete().where(t.sign_ups.c.at < before)).rowcount
+            return db.execute(t.sign_ups.delete().where(old)).rowcount
 
     def record(self, subscriber: str, event: str, at: datetime, proof: Mapping[str, Any]) -> None:
         """Keep the proof of one event (REQ-18); *subscriber* is the public id."""

@@ -228,7 +228,8 @@ sign_ups = Table(
     Column("confirmed", Instant),
     Index("ix_sign_ups_fingerprint_mailed", "fingerprint", "mailed"),
     Index("ix_sign_ups_network_mailed", "network", "mailed"),
-    Index("ix_sign_ups_state", "state"),
+    Index("ix_sign_ups_state", "state", "at"),
+    Index("ix_sign_ups_at", "at"),
 )
 
 # proof of consent, one row an event (REQ-18)

@@ -91,6 +91,11 @@ class Doctor:
             found.append(
                 f"{domain} refused {number} messages in the last week because of us: sender, content or policy"
             )
+        if number := self.catalog.consents.overflowed(self.clock() - timedelta(days=1)):
+            found.append(
+                f"{number} requests to subscribe got no mail in the last day because `sign_up.total_hour` was reached; "
+                "raise it if they are people, else block where they come from"
+            )
         if overdue := self.catalog.subscribers.overdue(self.clock() - OVERDUE):
             found.append(
                 f"{overdue} subscribers have no digest for a turn long due; run `digest publish`, see its error"

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 from digest.catalog import Catalog
 from digest.clock import Clock
@@ -22,6 +23,16 @@ class Ballot:
     subscriber: Subscriber
     card: Card
     value: int
+
+
+@dataclass(frozen=True)
+class Votes:
+    """How many papers a subscriber voted up and down, the *latest* of them, and the *token* of links to vote."""
+
+    token: str
+    up: int
+    down: int
+    latest: list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -63,6 +74,14 @@ class Profiles:
         """Raises BadLink, NotFound."""
         ballot = self.ballot(token, paper)
         self.catalog.votes.put(ballot.subscriber.id, ballot.card.paper, value, origin, self.clock())
+
+    def votes(self, subscriber: Subscriber) -> Votes:
+        """For their own page; its links let them change their mind."""
+        history = self.catalog.votes.history(subscriber.id)
+        token = self.links.sign(Purpose.VOTE, subscriber.public_id)
+        return Votes(
+            token, sum(v["value"] > 0 for v in history), sum(v["value"] < 0 for v in history), history[:-11:-1]
+        )
 
     def like(self, subscriber: Subscriber, pasted: str) -> Pasted:
         """Count the papers of a pasted text as voted up, as far as they are in the catalog."""

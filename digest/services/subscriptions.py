@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import chain
 from typing import Any
@@ -15,7 +15,19 @@ from digest.delivery.address import canonical, network, normal
 from digest.delivery.verdict import Stop, verdict
 from digest.errors import BadLink, DigestError, NotFound
 from digest.links import Links, Purpose, new_public_id
-from digest.model import WELCOME, Cadence, Interest, Outgoing, Schedule, Standing, State, Subscriber, Topic, Turn
+from digest.model import (
+    WELCOME,
+    Cadence,
+    Interest,
+    Outgoing,
+    Schedule,
+    Standing,
+    State,
+    Steering,
+    Subscriber,
+    Topic,
+    Turn,
+)
 from digest.rendering.press import letter
 from digest.services.printing import Printing
 
@@ -25,6 +37,9 @@ KEPT = timedelta(days=30)
 
 PATIENCE, AGAIN = timedelta(days=1), timedelta(minutes=5)
 """how long a confirmation mail is tried, and how long after an attempt the next one is made"""
+
+FORM_LASTS = timedelta(days=1)
+"""how long a form can be filled in"""
 
 ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 """before every link was made: none has expired"""
@@ -58,6 +73,12 @@ class Preferences:
     schedule: Schedule
     count: int = 10
     paused_until: date | None = None
+    minimum: int = 1
+    steering: Steering = field(default_factory=Steering)
+
+    @classmethod
+    def of(cls, reader: Subscriber) -> "Preferences":
+        return cls(*(getattr(reader, part.name) for part in fields(cls)))
 
 
 @dataclass
@@ -88,6 +109,20 @@ class Subscriptions:
                 at=self.clock(),
             )
         )
+
+    def form_token(self, typed: str = "") -> str:
+        """Proves when a form was asked for (REQ-25): the one that came with it, or a new one when that is no good."""
+        if self.form_age(typed) is not None:
+            return typed
+        return self.links.sign(Purpose.FORM, f"{int(self.clock().timestamp()):x}")
+
+    def form_age(self, token: str) -> timedelta | None:
+        """How long ago the form was asked for; None when that was too long ago, or never."""
+        try:
+            asked = datetime.fromtimestamp(int(self.links.read(token, Purpose.FORM), 16), UTC)
+        except BadLink:
+            return None
+        return age if (age := self.clock() - asked) < FORM_LASTS else None
 
     def confirmable(self, token: str) -> SignUp:
         """The request behind a confirmation link. Raises BadLink."""
@@ -126,11 +161,9 @@ class Subscriptions:
         """Whose preferences these are. Raises BadLink, also when the person has been erased."""
         return self._known(self.links.read(token, Purpose.PREFERENCES))
 
-    def change(
-        self, token: str, *, interest: Interest, schedule: Schedule, count: int, paused_until: date | None
-    ) -> None:
+    def change(self, token: str, preferences: Preferences) -> None:
         """Set the preferences, pause or go on. Raises BadLink."""
-        self.set(self.preferences(token), Preferences(interest, schedule, count, paused_until))
+        self.set(self.preferences(token), preferences)
 
     def may_leave(self, token: str) -> None:
         """Only looks: raises BadLink unless this link would unsubscribe somebody."""
@@ -180,17 +213,12 @@ class Subscriptions:
         return found
 
     def set(self, subscriber: Subscriber, preferences: Preferences) -> None:
-        """Raises nothing; what is not mentioned in *preferences* stays."""
+        """Raises nothing."""
         until = preferences.paused_until
         paused = until is not None and until > self.clock().date()
-        changed = replace(
-            subscriber,
-            interest=preferences.interest,
-            schedule=preferences.schedule,
-            count=preferences.count,
-            paused_until=until if paused else None,
-            standing=Standing.PAUSED if paused else Standing.ACTIVE,
-        )
+        standing = Standing.PAUSED if paused else Standing.ACTIVE
+        wanted = vars(preferences) | {"paused_until": until if paused else None, "standing": standing}
+        changed = replace(subscriber, **wanted)
         if subscriber.standing is Standing.LEFT:
             changed = replace(changed, standing=Standing.LEFT)
         moved = changed.schedule != subscriber.schedule or changed.standing != subscriber.standing
@@ -201,7 +229,7 @@ class Subscriptions:
         """End the pauses that are over; how many."""
         over = self.catalog.subscribers.pauses_over(self.clock().date())
         for subscriber in over:
-            self.set(subscriber, Preferences(subscriber.interest, subscriber.schedule, subscriber.count))
+            self.set(subscriber, replace(Preferences.of(subscriber), paused_until=None))
         return len(over)
 
     def erase(self, subscriber: Subscriber) -> None:
@@ -257,30 +285,31 @@ class Subscriptions:
         return sent
 
     def tidy(self) -> int:
-        """Delete what was asked for and never confirmed; how many requests."""
-        return self.catalog.consents.forget(self.clock() - KEPT)
+        """Delete what was asked for and never confirmed, and soon what was refused; how many requests."""
+        return self.catalog.consents.forget(self.clock() - KEPT, refused=self.clock() - PATIENCE)
 
     def _allowed(self, queued: Sequence[SignUp]) -> Iterator[SignUp]:
         for sign_up in queued:
-            if self._refusal(sign_up):
-                self.catalog.consents.mark(sign_up, "refused", self.clock())
+            if state := self._refusal(sign_up):
+                self.catalog.consents.mark(sign_up, state, self.clock())
             else:
                 yield sign_up
 
     def _refusal(self, sign_up: SignUp) -> str | None:
-        """Why no mail follows this request, seen from the moment it is worked off."""
+        """The state of a request that no mail follows, seen from the moment it is worked off; None if one does."""
         consents, now, limits = self.catalog.consents, self.clock(), self.limits
         if consents.suppressed(sign_up.fingerprint):
             return "suppressed"
         print_, net = sign_up.fingerprint, sign_up.network
+        if consents.mailed_since(now - timedelta(hours=1)) >= limits.hour:
+            return "overflow"
         budgets: tuple[tuple[int, timedelta, dict[str, str]], ...] = (
             (limits.address_10_minutes, timedelta(minutes=10), {"fingerprint": print_}),
             (limits.address_day, timedelta(days=1), {"fingerprint": print_}),
             (limits.network_hour, timedelta(hours=1), {"network": net}),
-            (limits.hour, timedelta(hours=1), {}),
         )
         spent = any(consents.mailed_since(now - span, **whose) >= limit for limit, span, whose in budgets)
-        return "budget" if spent else None
+        return "refused" if spent else None
 
     def _letters(self, first: SignUp, rest: Iterator[SignUp], sign_ups: dict[int, SignUp]) -> Iterator[Outgoing]:
         stationery, now = self.printing.stationery("confirm"), self.clock()

@@ -1,8 +1,9 @@
 """What people type into forms, read into values of the model; what cannot be read is named for them to fix."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from functools import cache
 from typing import TypeVar
 from urllib.parse import parse_qs
@@ -12,13 +13,25 @@ from starlette.requests import Request
 
 from digest.model import Cadence, Interest, Schedule, Topic
 from digest.rendering.words import clean
+from digest.services.subscriptions import Preferences
 
 T = TypeVar("T")
+N = TypeVar("N", int, float)
 
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+FASTEST = timedelta(seconds=3)
+"""in which a person can fill in a form"""
+
 MOST_PAPERS = 30
 MOST_TEXTS = 5
 LONGEST_TEXT = 300
+MOST_LINES, LONGEST_LINE = 50, 100
+
+LISTS = ("authors", "keywords", "categories", "exclusions")
+"""of an interest, one a line"""
+
+LARGEST: dict[str, float] = {"mine": 5.0, "trending": 5.0, "explore": 5, "least": 10.0, "quota": MOST_PAPERS}
+"""what a subscriber steers by, and how much of it at most"""
 
 _CADENCES = {cadence.value: cadence for cadence in Cadence}
 _DAYS = {str(day): day for day in range(1, 8)}
@@ -34,10 +47,9 @@ class Form:
         self.errors: dict[str, str] = {}
 
     @classmethod
-    def of(
-        cls, topics: Iterable[Topic], interest: Interest, schedule: Schedule, count: int = 10, pause: date | None = None
-    ) -> "Form":
+    def of(cls, topics: Iterable[Topic], wanted: Preferences) -> "Form":
         """The form as if these values had been typed."""
+        interest, schedule, pause = wanted.interest, wanted.schedule, wanted.paused_until
         weekly, chosen = schedule.cadence is Cadence.WEEKLY, schedule.cadence is Cadence.WEEKDAYS
         return cls(
             {
@@ -48,9 +60,13 @@ class Form:
                 "day": [str(schedule.days[0] if weekly else 1)],
                 "hour": [str(schedule.hour)],
                 "zone": [schedule.zone],
-                "count": [str(count)],
+                "count": [str(wanted.count)],
+                "minimum": [str(wanted.minimum)],
                 "pause": [pause.isoformat() if pause else ""],
+                "languages": [", ".join(wanted.steering.languages)],
             }
+            | {name: ["\n".join(getattr(interest, name))] for name in LISTS}
+            | {name: [f"{getattr(wanted.steering, name):g}"] for name in LARGEST}
         )
 
     def one(self, name: str) -> str:
@@ -59,11 +75,34 @@ class Form:
     def ticked(self, name: str, value: str) -> bool:
         return value in self.typed.get(name, [])
 
+    def filled(self, age: timedelta | None) -> None:
+        """Whether a person can have filled it in, who was shown it *age* ago (None: never)."""
+        if age is None:
+            self.errors["form"] = "This form was open for long. Please look it over and send it once more."
+        elif age < FASTEST:
+            self.errors["form"] = "That was fast! Please send it once more, for we are not sure you are no machine."
+
     def address(self) -> str:
         address = self.one("address").strip()
         if not address:
             self.errors["address"] = "Please type the address that the mail should go to."
         return address
+
+    def preferences(self, topics: Iterable[Topic], before: Preferences) -> Preferences:
+        """All as typed; fields that were not sent, and weights, stay as they were *before*."""
+        steering = {name: self._number(name, getattr(before.steering, name), most) for name, most in LARGEST.items()}
+        wanted = replace(
+            before,
+            interest=self.interest(topics, before.interest),
+            schedule=self.schedule(),
+            count=self.count(),
+            minimum=self._number("minimum", before.minimum, MOST_PAPERS),
+            paused_until=self.pause(),
+            steering=replace(before.steering, **steering, languages=self._languages(before.steering.languages)),
+        )
+        if wanted.minimum > wanted.count and "count" not in self.errors:
+            self.errors["minimum"] = f"A mail has at most {wanted.count} papers, so it would never come."
+        return wanted
 
     def interest(self, topics: Iterable[Topic], before: Interest | None = None) -> Interest:
         """Ticks and texts as typed; weights and all else that the form does not show stay as they were *before*."""
@@ -74,7 +113,36 @@ class Form:
             self.errors["texts"] = f"Please keep it to {MOST_TEXTS} lines; these are {len(texts)}."
         elif any(len(text) > LONGEST_TEXT for text in texts):
             self.errors["texts"] = f"Please keep every line below {LONGEST_TEXT} characters; a sentence works best."
-        return replace(before, topics=ticks, texts=texts)
+        lists = {name: self._list(name, getattr(before, name)) for name in LISTS}
+        both = [line for line in lists["authors"] if line.casefold() in map(str.casefold, lists["exclusions"])]
+        if both:
+            self.errors["exclusions"] = f"You follow {both[0]} and leave them out; please do one of the two."
+        return replace(before, topics=ticks, texts=texts, **lists)
+
+    def _list(self, name: str, before: tuple[str, ...]) -> tuple[str, ...]:
+        if name not in self.typed:
+            return before
+        lines = tuple(dict.fromkeys(filter(None, map(clean, re.split(r"[\n;]", self.one(name))))))
+        if len(lines) > MOST_LINES or any(len(line) > LONGEST_LINE for line in lines):
+            self.errors[name] = f"Please keep it to {MOST_LINES} lines, each below {LONGEST_LINE} characters."
+        return lines
+
+    def _number(self, name: str, before: N, most: N) -> N:
+        """A number from 0 to *most*, of the kind it was *before*."""
+        typed = self.one(name).strip().replace(",", ".") if name in self.typed else before
+        try:
+            number = type(before)(typed)
+        except ValueError:
+            number = type(before)(-1)
+        if not 0 <= number <= most:
+            self.errors[name] = f"Please write a {'whole ' * isinstance(most, int)}number from 0 to {most:g}."
+        return number
+
+    def _languages(self, before: tuple[str, ...]) -> tuple[str, ...]:
+        codes = tuple(re.findall(r"[^\s,;]+", self.one("languages").lower())) if "languages" in self.typed else before
+        if any(not re.fullmatch("[a-z]{2}", code) for code in codes) or len(codes) > MOST_LINES:
+            self.errors["languages"] = "Please write languages as two letters each, like en, de."
+        return codes
 
     def schedule(self) -> Schedule:
         cadence = self._choice("cadence", _CADENCES, "Please choose how often the mail should come.")

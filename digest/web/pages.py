@@ -18,7 +18,7 @@ from digest.rendering import words
 from digest.rendering.colour import readable
 from digest.rendering.page import card
 from digest.services.profiles import VALUES
-from digest.services.subscriptions import Proof
+from digest.services.subscriptions import Preferences, Proof
 from digest.web import forms, guard
 from digest.web.forms import Form, typed
 
@@ -99,16 +99,20 @@ class Pages:
 
     def home(self) -> Response:
         start = self.settings.sign_up
-        return self._form(Form.of((), Interest(), Schedule(hour=start.hour, zone=str(start.zone))))
+        return self._form(Form.of((), Preferences(Interest(), Schedule(hour=start.hour, zone=str(start.zone)))))
 
     def _form(self, form: Form, status: int = 200) -> Response:
         sample, topics = self.publish.page(None), self.subscriptions.topics()
         consent = ASKING.format(name=self.publication.name)
         zones = forms.zone_names()
-        return self.page("home.html", status, form=form, topics=topics, sample=sample, consent=consent, zones=zones)
+        token = self.subscriptions.form_token(form.one("form"))
+        return self.page(
+            "home.html", status, form=form, topics=topics, sample=sample, consent=consent, zones=zones, token=token
+        )
 
     def asked(self, request: Request, form: Typed) -> Response:
         """One answer whoever asks (REQ-26)."""
+        form.filled(self.subscriptions.form_age(form.one("form")))
         address, schedule = form.address(), form.schedule()
         interest = form.interest(self.subscriptions.topics())
         if not form.errors and not form.one("website"):  # nobody sees that field; only machines fill it
@@ -152,32 +156,32 @@ class Pages:
     # ------------------------------------------------------------ changing and leaving
 
     def preferences(self, token: str) -> Response:
-        return self._preferences(token, saved=False)
+        return self._preferences(token)
 
-    def _preferences(self, token: str, *, saved: bool, form: Form | None = None) -> Response:
+    def _preferences(self, token: str, form: Form | None = None, **outcome: Any) -> Response:
         subscriber, topics = self.subscriptions.preferences(token), self.subscriptions.topics()
-        form = form or Form.of(
-            topics, subscriber.interest, subscriber.schedule, subscriber.count, subscriber.paused_until
-        )
+        form = form or Form.of(topics, Preferences.of(subscriber))
         return self.page(
             "preferences.html",
             422 if form.errors else 200,
             subscriber=subscriber,
             form=form,
-            saved=saved,
             topics=topics,
             zones=forms.zone_names(),
             most=forms.MOST_PAPERS,
+            votes=self.profiles.votes(subscriber),
+            **{"saved": False, "pasted": None} | outcome,
         )
 
     def changed(self, token: str, form: Typed) -> Response:
-        before = self.subscriptions.preferences(token).interest
-        interest, schedule = form.interest(self.subscriptions.topics(), before), form.schedule()
-        count, pause = form.count(), form.pause()
+        subscriber = self.subscriptions.preferences(token)
+        wanted = form.preferences(self.subscriptions.topics(), Preferences.of(subscriber))
         if form.errors:
-            return self._preferences(token, saved=False, form=form)
-        self.subscriptions.change(token, interest=interest, schedule=schedule, count=count, paused_until=pause)
-        return self._preferences(token, saved=True)
+            return self._preferences(token, form)
+        self.subscriptions.change(token, wanted)
+        if form.one("forget"):
+            self.profiles.reset(subscriber)
+        return self._preferences(token, saved=True, pasted=self.profiles.like(subscriber, form.one("likes")))
 
     def leave(self, token: str) -> Response:
         self.subscriptions.may_leave(token)

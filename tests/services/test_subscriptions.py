@@ -6,9 +6,10 @@ from threading import Thread
 import pytest
 from factories import NOW, batch, listing
 
-from digest.errors import AddressError, BadLink, DigestError, NotFound
+from digest.catalog import consents
+from digest.errors import AddressError, BadLink, CatalogError, DigestError, NotFound
 from digest.links import Purpose
-from digest.model import WELCOME, Cadence, Interest, Outcome, Phase, Schedule, Standing
+from digest.model import WELCOME, Cadence, Interest, Outcome, Phase, Schedule, Standing, Steering
 from digest.services.subscriptions import KEPT, Preferences, Proof
 
 PROOF = Proof("192.0.2.1", "Browser", "http://127.0.0.1:8000/", "I want mail.")
@@ -124,6 +125,7 @@ def test_all_together_have_a_limit_too(make_app):
     for n in range(9):
         ask(app, f"reader{n}@example.org", proof=replace(PROOF, ip=f"192.0.2.{n}"))
     assert app.subscriptions.post(app.transport) == 5
+    assert any("4 requests to subscribe got no mail" in problem for problem in app.doctor.problems())
 
 
 def test_who_never_wants_mail_is_never_written_to_again(app, confirmation, clock):
@@ -133,6 +135,28 @@ def test_who_never_wants_mail_is_never_written_to_again(app, confirmation, clock
     assert app.subscriptions.post(app.transport) == 0
     with pytest.raises(DigestError, match="must not be written to"):
         app.subscriptions.add("ada@example.org", Interest(), WEEKLY, "she said so")
+
+
+def test_a_flood_of_requests_has_an_end_and_what_was_refused_is_soon_forgotten(app, clock, monkeypatch):
+    monkeypatch.setattr(consents, "WAITING", 3)
+    for n in range(3):
+        ask(app, proof=replace(PROOF, ip=f"192.0.2.{n}"))
+    with pytest.raises(CatalogError, match="3 requests to subscribe are waiting"):
+        ask(app)
+    assert app.subscriptions.post(app.transport) == 1
+    clock.forward(days=2)
+    assert app.subscriptions.tidy() == 2, "the one that was mailed can still be confirmed"
+
+
+def test_a_form_proves_when_it_was_asked_for(app, clock):
+    token = app.subscriptions.form_token()
+    clock.forward(hours=2)
+    assert app.subscriptions.form_age(token) == timedelta(hours=2)
+    assert app.subscriptions.form_token(token) == token
+    clock.forward(days=1)
+    assert app.subscriptions.form_age(token) is None
+    assert app.subscriptions.form_token(token) != token
+    assert app.subscriptions.form_age("nonsense") is None
 
 
 def test_unconfirmed_requests_are_forgotten(app, confirmation, clock):
@@ -169,19 +193,20 @@ def test_preferences_change_schedule_interest_and_the_next_turn(app, clock):
     ada = app.subscriptions.add("ada@example.org", Interest(), WEEKLY, "asked", after=clock())
     link = app.links.sign(Purpose.PREFERENCES, ada.public_id)
     daily = Schedule(hour=9)
-    app.subscriptions.change(link, interest=Interest(texts=("x",)), schedule=daily, count=5, paused_until=None)
+    app.subscriptions.change(link, Preferences(Interest(texts=("x",)), daily, 5))
     assert (reader(app).schedule, reader(app).count) == (daily, 5)
     assert app.catalog.subscribers.next_due() == daily.next(NOW).due
 
 
 def test_a_pause_ends_by_itself_without_making_up_for_the_turns_between(app, clock):
     ada = app.subscriptions.add("ada@example.org", Interest(), Schedule(), "asked", after=clock())
-    until = (NOW + timedelta(days=10)).date()
-    app.subscriptions.set(ada, Preferences(ada.interest, ada.schedule, paused_until=until))
+    steering, until = Steering(explore=3), (NOW + timedelta(days=10)).date()
+    app.subscriptions.set(ada, Preferences(ada.interest, ada.schedule, 5, until, 2, steering))
     assert app.catalog.subscribers.due_chunks(NOW + timedelta(days=9), 10) == []
     clock.forward(days=10)
     assert app.subscriptions.wake() == 1
     assert reader(app).standing is Standing.ACTIVE
+    assert (reader(app).count, reader(app).minimum, reader(app).steering) == (5, 2, steering)
     assert app.catalog.subscribers.next_due() > clock()
 
 

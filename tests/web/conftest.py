@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +14,8 @@ from digest.errors import AddressError, BadLink, NotFound
 from digest.model import Cadence, Candidate, Card, Interest, Publication, Schedule, Standing, Subscriber, Topic
 from digest.rendering.press import Item
 from digest.services.library import Found, Hit, Page
-from digest.services.profiles import Ballot
+from digest.services.profiles import Ballot, Pasted, Votes
+from digest.services.subscriptions import Preferences
 from digest.web import create
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
@@ -67,6 +68,12 @@ class Subscriptions:
             raise AddressError(f"{address!r} has no @ in it")
         self._act("request", address, *wanted)
 
+    def form_token(self, typed: str = "") -> str:
+        return typed or "minute"
+
+    def form_age(self, token: str) -> timedelta | None:
+        return {"minute": timedelta(minutes=1), "second": timedelta(seconds=1)}.get(token)
+
     def confirmable(self, token: str) -> Subscriber:
         return self.preferences(token)
 
@@ -83,9 +90,9 @@ class Subscriptions:
         self._check(token)
         return self.subscriber
 
-    def change(self, token: str, **values: object) -> None:
+    def change(self, token: str, wanted: Preferences) -> None:
         self._check(token)
-        self._act("change", values)
+        self._act("change", wanted)
 
     def leave(self, token: str) -> None:
         self._check(token)
@@ -147,6 +154,17 @@ class Profiles:
     def ballot(self, token: str, paper: str) -> Ballot:
         card = Library().page(paper).candidate.card
         return Ballot(self.subscriptions.preferences(token), card, 1)
+
+    def votes(self, subscriber: Subscriber) -> Votes:
+        return Votes("good", 1, 1, [{"paper": 7, "title": HOSTILE, "value": 1}])
+
+    def like(self, subscriber: Subscriber, pasted: str) -> Pasted:
+        if pasted:
+            self.subscriptions._act("like", pasted)
+        return Pasted([], [HOSTILE] if pasted else [])
+
+    def reset(self, subscriber: Subscriber) -> None:
+        self.subscriptions._act("reset")
 
     def vote(self, token: str, paper: str, value: int, origin: str) -> None:
         self.ballot(token, paper)

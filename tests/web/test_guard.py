@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.requests import Request
 
-from digest.web import SILENT, create, guard
+from digest.web import SILENT, create, forms, guard
 
 POSTS = ["/", "/confirm/good", "/never/good", "/preferences/good", "/u/good", "/vote/good/7/up"]
 PRIVATE = [
@@ -126,7 +126,7 @@ def test_the_client_is_the_last_hop_that_is_no_proxy_of_ours(peer, forwarded, cl
 
 
 def test_a_forged_forwarded_for_does_not_reach_the_proof(web, acts):
-    fields = {"address": "a@example.org", "cadence": "daily", "hour": "6", "zone": "UTC"}
+    fields = {"address": "a@example.org", "cadence": "daily", "hour": "6", "zone": "UTC", "form": "minute"}
     web.post(
         "/", data=fields, headers={"x-forwarded-for": "1.1.1.1", "forwarded": "for=1.1.1.1", "x-real-ip": "1.1.1.1"}
     )
@@ -147,8 +147,24 @@ def test_a_strange_host_is_no_trouble(web, host):
 
 TYPES = ["application/x-www-form-urlencoded", "multipart/form-data; boundary=b", "application/json", "text/plain", ""]
 NAMES = ["address", "topic", "texts", "cadence", "days", "day", "hour", "zone", "count", "pause", "website", "x"]
+NAMES += [*forms.LISTS, *forms.LARGEST, "minimum", "languages", "likes", "forget", "form"]
 VALUES = st.text(max_size=30) | st.sampled_from(
-    ["daily", "weekdays", "weekly", "1", "7", "UTC", "a@b.org", "2026-01-01", "٣"]
+    [
+        "daily",
+        "weekdays",
+        "weekly",
+        "1",
+        "7",
+        "UTC",
+        "a@b.org",
+        "2026-01-01",
+        "٣",
+        "nan",
+        "-0",
+        "1e999",
+        "1_0",
+        "minute",
+    ]
 )
 
 

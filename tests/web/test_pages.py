@@ -9,7 +9,7 @@ import pytest
 
 from digest import config
 from digest.errors import BadLink, CatalogError
-from digest.model import Cadence, Interest, Schedule, Standing
+from digest.model import Cadence, Interest, Schedule, Standing, Steering
 from digest.services.subscriptions import Proof
 
 SIGN_UP = {
@@ -21,6 +21,7 @@ SIGN_UP = {
     "hour": "9",
     "zone": "europe/berlin",
     "website": "",
+    "form": "minute",
 }
 PREFERENCES = {
     "cadence": "daily",
@@ -226,7 +227,7 @@ def test_a_sign_up_is_handed_over_as_it_was_meant(web, acts):
 
 
 def test_only_an_address_is_needed_beside_what_the_form_starts_with(web, acts):
-    fields = {"address": "a@example.org", "cadence": "daily", "hour": "6", "zone": "Europe/Paris"}
+    fields = {"address": "a@example.org", "cadence": "daily", "hour": "6", "zone": "Europe/Paris", "form": "minute"}
     assert web.post("/", data=fields).status_code == 200
     assert acts[0][2:4] == (Interest(), Schedule(Cadence.DAILY, 6, "Europe/Paris"))
 
@@ -272,6 +273,16 @@ def test_what_cannot_be_read_is_named_and_everything_typed_is_kept(web, acts, fi
     assert ("input", {"type": "checkbox", "name": "topic", "value": "vision", "checked": None}) in tags
     kept = {attrs["name"]: attrs.get("value") for tag, attrs in tags if tag == "input" and "id" in attrs}
     assert kept == {"address": "me@example.net", "zone": "Asia/Kolkata"} | ({field: typed} if field in kept else {})
+
+
+@pytest.mark.parametrize(("token", "said"), [("second", "fast"), ("old", "open for long"), ("", "open for long")])
+def test_a_form_that_nobody_can_have_filled_in_is_to_be_sent_once_more(web, acts, token, said):
+    answer = web.post("/", data=SIGN_UP | {"form": token})
+    assert (answer.status_code, acts) == (422, [])
+    assert said in answer.text
+    (again,) = [attrs["value"] for tag, attrs in Tags(answer.text).tags if attrs.get("name") == "form"]
+    assert 'value="alice@example.org"' in answer.text
+    assert again == (token or "minute")
 
 
 def test_certain_days_need_at_least_one(web, acts):
@@ -329,28 +340,76 @@ def test_saving_hands_over_everything_and_keeps_what_the_form_does_not_show(web,
     assert answer.status_code == 200
     assert "Saved." in answer.text
     [(_, changed)] = acts
-    assert changed["interest"].topics == {1: 2.5, 2: 1.0}
-    assert changed["interest"].texts == ("robots",)
-    assert changed["interest"].keywords == ("kept",)
-    assert changed["interest"].exclusions == ("blockchain",)
-    assert changed["schedule"] == Schedule(Cadence.DAILY, 6)
-    assert changed["count"] == 5
-    assert changed["paused_until"] == date(2026, 3, 1)
+    assert changed.interest.topics == {1: 2.5, 2: 1.0}
+    assert changed.interest.texts == ("robots",)
+    assert changed.interest.keywords == ("kept",)
+    assert changed.interest.exclusions == ("blockchain",)
+    assert (changed.schedule, changed.count, changed.minimum) == (Schedule(Cadence.DAILY, 6), 5, 1)
+    assert changed.paused_until == date(2026, 3, 1)
+    assert changed.steering == Steering()
+
+
+def test_a_subscriber_steers_follows_and_mutes(web, acts):
+    typed = {"mine": "0.5", "trending": "2", "explore": "3", "least": "0,25", "quota": "2", "languages": "EN, de"}
+    lists = {"authors": "Ada Lovelace\r\nAlan Turing\n\n", "exclusions": "cs.CV; blockchain", "keywords": ""}
+    web.post("/preferences/good", data=PREFERENCES | typed | lists | {"minimum": "2"})
+    [(_, changed)] = acts
+    assert changed.steering == Steering(0.5, 2.0, 3, 0.25, 2, ("en", "de"))
+    assert changed.interest.authors == ("Ada Lovelace", "Alan Turing")
+    assert changed.interest.exclusions == ("cs.CV", "blockchain")
+    assert changed.interest.keywords == ()
+    assert changed.minimum == 2
+
+
+def test_what_is_steered_by_elsewhere_stays_when_the_page_is_saved(app, web, acts):
+    steering = Steering(1.25, 0.0, 0, 0.1, 4, ("fr",))
+    app.subscriptions.subscriber = replace(app.subscriptions.subscriber, steering=steering, minimum=3)
+    fields = {}
+    for tag, attrs in Tags(web.get("/preferences/good").text).tags:
+        kind = attrs.get("type")
+        if tag == "input" and "name" in attrs and (kind not in ("radio", "checkbox") or "checked" in attrs):
+            fields[attrs["name"]] = attrs["value"]
+    assert web.post("/preferences/good", data=fields | {"hour": "9", "day": "3"}).status_code == 200
+    assert (acts[0][1].steering, acts[0][1].minimum) == (steering, 3)
+
+
+def test_pasted_papers_are_counted_and_the_unknown_told(web, acts, hostile):
+    page = web.post("/preferences/good", data=PREFERENCES | {"likes": "2601.00001", "forget": "1"}).text
+    assert acts[1:] == [("reset",), ("like", "2601.00001")]
+    assert "not in our catalog" in page
+    assert hostile not in page
+    assert 'href="/vote/good/7"' in page
 
 
 def test_an_empty_pause_is_none(web, acts):
     web.post("/preferences/good", data=PREFERENCES)
-    assert acts[0][1]["paused_until"] is None
+    assert acts[0][1].paused_until is None
 
 
 @pytest.mark.parametrize(
-    ("field", "typed"), [("count", "0"), ("count", "31"), ("count", "many"), ("pause", "soon"), ("zone", "")]
+    ("field", "typed"),
+    [
+        *(("count", "0"), ("count", "31"), ("count", "many"), ("pause", "soon"), ("zone", "")),
+        *(("least", "nan"), ("mine", "-1"), ("trending", "lots"), ("explore", "1.5"), ("quota", "9" * 5000)),
+        *(
+            ("minimum", "6"),
+            ("languages", "english"),
+            ("authors", "x" * 101),
+            ("keywords", ";".join(map(str, range(51)))),
+        ),
+    ],
 )
 def test_preferences_that_cannot_be_read_are_not_saved(web, acts, field, typed):
     answer = web.post("/preferences/good", data=PREFERENCES | {field: typed})
     assert answer.status_code == 422
     assert f'id="{field}-error"' in answer.text
     assert "Saved." not in answer.text
+    assert not acts
+
+
+def test_who_is_followed_cannot_be_muted_at_once(web, acts):
+    page = web.post("/preferences/good", data=PREFERENCES | {"authors": "Ada Lovelace", "exclusions": "ada lovelace"})
+    assert "You follow Ada Lovelace and leave them out" in page.text
     assert not acts
 
 

@@ -53,6 +53,9 @@ def upgrade() -> None:
     op.create_index(op.f("ix_events_at"), "events", ["at"])
     op.add_column("editions", sa.Column("notes", sa.JSON(), nullable=True))
     op.add_column("subscribers", sa.Column("steering", sa.JSON(), nullable=True))
+    op.drop_index("ix_sign_ups_state", "sign_ups")
+    op.create_index("ix_sign_ups_state", "sign_ups", ["state", "at"])
+    op.create_index("ix_sign_ups_at", "sign_ups", ["at"])
     op.create_table(
         "votes",
         sa.Column("subscriber_id", sa.Integer(), nullable=False),
