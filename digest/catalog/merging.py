@@ -26,8 +26,11 @@ PERSISTENT = ("arxiv", "doi", "preprint", "pmid")
 SCHEMES = (*PERSISTENT, "openreview", "url", "title")
 """strongest first; `preprint` is the DOI of one, `title` is made here of a long title and the first author's name"""
 
-LATE = timedelta(days=31)
-"""what a known source announces late (it was down, we were) is news up to this age"""
+TIMELY, LATE = timedelta(days=1), timedelta(days=31)
+"""what a known source shows later than that (it was down, we were) is news when it comes, up to the second age"""
+
+COUNTED = timedelta(days=2)
+"""late and with counts, it is taken to be so old at most: not to overrate its speed, nor to be missed"""
 
 APART = timedelta(days=1_100)
 """papers of one title and author that are further apart are two: reports of other years, say"""
@@ -177,9 +180,11 @@ class Merge:
         """The moment a paper becomes news; None for a new version of one that was never announced to us."""
         if _replaces(listing):
             return None
-        age = self.now - announced
-        late = not self.first_sight and self.window < age <= LATE
-        return self.now if late else announced
+        return self._noticed(announced, bool(listing.signals))
+
+    def _noticed(self, moment: datetime, counted: bool) -> datetime:
+        late = not self.first_sight and TIMELY < self.now - moment <= LATE
+        return max(moment, self.now - COUNTED * counted) if late else moment
 
     def _name(self, paper: _Known, listing: Listing) -> None:
         """Give *paper* the identifiers that are still free; one that names another paper shows that the two are one."""
@@ -238,7 +243,7 @@ class Merge:
             )
         if paper.row["signalled"] is None:
             first = min(listing.announced or self.now, self.now)
-            since = max(filter(None, (first, paper.row["since"])))
+            since = max(filter(None, (self._noticed(first, counted=True), paper.row["since"])))
             paper.row |= {"signalled": first, "since": since}
             paper.dirty = True
 

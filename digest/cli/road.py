@@ -22,9 +22,11 @@ def collect(sources: Annotated[list[str] | None, typer.Argument(help="their name
     with progress("collecting", len(sources or app.sources)) as step:
         for collected in app.collect.collect(sources or ()):
             step()
-            taken, failed = collected.taken, failed + (collected.error is not None)
+            taken, failed = collected.taken, failed + (collected.error is not None and not collected.day)
             numbers = [taken.new, taken.merged, taken.known, taken.signals] if taken else ["-"] * 4
-            made.add_row(collected.source, *map(str, numbers), f"{collected.seconds:.1f}")
+            made.add_row(
+                f"{collected.source} {collected.day or ''}".rstrip(), *map(str, numbers), f"{collected.seconds:.1f}"
+            )
             warnings = collected.batch.warnings[:3] if collected.batch else ()
             told += [str(collected.error)] if collected.error else [f"{collected.source}: {w}" for w in warnings]
     console().print(made)

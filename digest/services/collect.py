@@ -1,31 +1,40 @@
 """Ask the sources, side by side; put what they say into the catalog, one after the other."""
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from functools import partial
 
 from digest.catalog import Catalog
 from digest.catalog.merging import Taken
 from digest.clock import Clock, elapsed
 from digest.errors import NotFound, SourceError
 from digest.model import Batch, Memory
-from digest.sources import Source
+from digest.sources import Dated, Source
+from digest.sources.health import again
 from digest.sources.http import Http
 
-AT_ONCE = 8
-"""sources asked at a time; `Http` sees to it that one host is asked politely"""
+AT_ONCE = 64
+"""sources asked at a time, so that those that hang leave room; `Http` sees to it that one host is asked politely"""
+
+PATIENCE = 1.0
+"""seconds that all wait for whose turn it is"""
 
 
 @dataclass(frozen=True)
 class Collected:
-    """What became of one source: a batch and what was new in it, or the error; *seconds* it took to answer."""
+    """What became of one source: a batch and what was new in it, or the error; *seconds* it took to answer.
+
+    With a *day*, only what was announced then was asked for.
+    """
 
     source: str
     seconds: float
     batch: Batch | None = None
     taken: Taken | None = None
     error: SourceError | None = None
+    day: date | None = None
 
 
 @dataclass
@@ -38,13 +47,22 @@ class Collect:
     clock: Clock
 
     def collect(self, names: Sequence[str] = ()) -> Iterator[Collected]:
-        """Each source's outcome; one failure does not silence the rest. Raises NotFound."""
+        """Each source's outcome, then those of past days that were missed or whose counts grow; one failure does not
+        silence the rest. Raises NotFound."""
         wanted = self._named(names)
         memory = {r.name: r.memory for r in self.catalog.sources.all(self.clock()) if r.answered}
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            asked = [pool.submit(self._ask, s, memory.get(s.name, Memory())) for s in wanted]
-            for answer in asked:  # in their order, so that what is merged into what does not depend on the network
-                yield self._stored(answer.result())
+        yield from self._collected(
+            [partial(_ask, s.name, None, partial(s.fetch, self.http, memory.get(s.name, Memory()))) for s in wanted]
+        )
+        records = {r.name: r for r in self.catalog.sources.all(self.clock()) if not r.error}
+        yield from self._collected(
+            [
+                partial(_ask, source.name, day, partial(source.on, day, self.http))
+                for source in wanted
+                if isinstance(source, Dated) and source.grows is not None and source.name in records
+                for day in again(records[source.name], self.clock(), grows=source.grows)
+            ]
+        )
 
     def _named(self, names: Sequence[str]) -> list[Source]:
         known = {source.name: source for source in self.sources}
@@ -52,19 +70,34 @@ class Collect:
             raise NotFound(f"no source is called {unknown[0]}; config.yaml has {', '.join(known) or 'none'}")
         return [known[name] for name in names or known]
 
-    def _ask(self, source: Source, memory: Memory) -> Collected:
-        """One source, once; its failure is an answer, beside the others (in threads)."""
-        begun = elapsed()
-        try:
-            batch = source.fetch(self.http, memory)
-        except SourceError as error:
-            return Collected(source.name, elapsed() - begun, error=error)
-        return Collected(source.name, elapsed() - begun, batch)
+    def _collected(self, asking: Sequence[Callable[[], Collected]]) -> Iterator[Collected]:
+        """In their order, so that what is merged into what does not depend on the network; who is slow comes last."""
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            waiting, until = [pool.submit(ask) for ask in asking], elapsed() + PATIENCE
+            while waiting:
+                done, _ = wait(waiting[:1], max(0.0, until - elapsed()))
+                done = done or wait(waiting, return_when=FIRST_COMPLETED).done
+                answer = next(answer for answer in waiting if answer in done)
+                waiting.remove(answer)
+                yield self._stored(answer.result())
 
     def _stored(self, collected: Collected) -> Collected:
         name, now = collected.source, self.clock()
-        if collected.batch is None:
+        if collected.batch:
+            taken = self.catalog.papers.take(name, collected.batch, now, self.window, collected.day)
+            return replace(collected, taken=taken)
+        if collected.day is None:
             self.catalog.sources.failed(name, str(collected.error), now)
-            return collected
-        taken = self.catalog.papers.take(name, collected.batch, now, self.window)
-        return Collected(name, collected.seconds, collected.batch, taken)
+        return collected
+
+
+def _ask(name: str, day: date | None, fetch: Callable[[], Batch]) -> Collected:
+    """One source, once; its failure is an answer, beside the others (in threads)."""
+    begun = elapsed()
+    try:
+        batch = fetch()
+        if not batch.complete and not batch.listings:
+            raise SourceError(batch.warnings[0], name=name)
+    except SourceError as error:
+        return Collected(name, elapsed() - begun, error=error, day=day)
+    return Collected(name, elapsed() - begun, batch, day=day)

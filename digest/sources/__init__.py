@@ -8,7 +8,8 @@ public internet, a field `internal` opts in to that and is handed on to `Http.ge
 package of its own registers its class under the entry point group `digest.sources` instead.
 """
 
-from typing import Protocol
+from datetime import date
+from typing import Protocol, runtime_checkable
 
 from digest.model import Batch, Memory
 from digest.sources.http import Http
@@ -23,3 +24,15 @@ class Source(Protocol):
 
     def fetch(self, http: Http, memory: Memory) -> Batch:
         """All that the documents hold now: listings, new memory, complete or cut, warnings. Raises SourceError."""
+
+
+@runtime_checkable
+class Dated(Source, Protocol):
+    """One that can also be asked for a past day: for what was missed, and for counts that grow."""
+
+    @property
+    def grows(self) -> bool | None:
+        """Whether the counts of a past day are worth watching; None where these settings leave no past days."""
+
+    def on(self, day: date, http: Http) -> Batch:
+        """What was announced that day, as far as it is still known. Raises SourceError."""

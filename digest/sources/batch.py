@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from threading import BoundedSemaphore
 from typing import Any
 
 from digest.errors import SourceError
@@ -14,6 +15,7 @@ from digest.sources.text import clean
 
 ENTRIES = 2_000
 _WARNINGS = 20
+_READING = BoundedSemaphore(2)  # documents at a time: read, one may take forty megabytes, and threads make none faster
 
 
 class Unusable(Exception):
@@ -39,7 +41,8 @@ def fetched(
         tag = answer.etag or OWN_TAG + hashlib.blake2b(answer.body, digest_size=16).hexdigest()
         if answer.unchanged or (tag == memory.etag and not answer.etag):
             return Batch((), memory)
-        entries, trouble = read(answer)
+        with _READING:
+            entries, trouble = read(answer)
         if len(entries) > ENTRIES:
             trouble = [*trouble, f"only the first {ENTRIES:,} entries were read; ask for fewer at a time"]
             del entries[ENTRIES:]

@@ -1,6 +1,7 @@
 """Hugging Face Daily Papers: what the community picked, with its upvotes, comments and stars as signals."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any, Literal
 
 from digest import clock
@@ -33,7 +34,17 @@ class HfDailySource:
         asked = _PERIODS.get(self.period, "").format(clock.system())  # the server's week is that of the real day
         url = self.url or "?".join(filter(None, (API, asked)))
         accept = "application/json"
-        return batch.fetched(self.name, url, http, memory, read, listing, accept, internal=self.internal)
+        found = batch.fetched(self.name, url, http, memory, read, listing, accept, internal=self.internal)
+        return replace(found, dated=True)
+
+    @property
+    def grows(self) -> bool | None:
+        plain = self.period == "day" and "?" not in self.url and not self.url.startswith("file:")
+        return True if plain else None
+
+    def on(self, day: date, http: Http) -> Batch:
+        """The list of *day*, with the counts as they are now."""
+        return replace(self, url=f"{self.url or API}?date={day}").fetch(http, Memory())
 
 
 SOURCE = HfDailySource

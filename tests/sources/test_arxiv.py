@@ -1,5 +1,6 @@
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
@@ -131,6 +132,25 @@ def test_the_query_is_asked_newest_first(document: Document) -> None:
 def test_a_query_that_cannot_work_is_refused(settings: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         TypeAdapter(ArxivApiSource).validate_python({"name": "query", **settings})
+
+
+def test_a_past_day_is_asked_of_the_api_and_dated_by_its_announcement(document: Document) -> None:
+    http = document("arxiv_api.xml")
+    source = ArxivSource("arxiv", categories=("cs.CL", "math"))
+    found = source.on(date(2026, 1, 13), http)
+    assert parse_qs(urlsplit(http.asked[0]).query) == {
+        "search_query": ["(cat:cs.CL OR cat:math OR cat:math.*) AND submittedDate:[202601091900 TO 202601121900]"],
+        "max_results": ["2000"],
+    }
+    assert {(paper.announced, paper.announce_type) for paper in found.listings} == {
+        (datetime(2026, 1, 13, 5, tzinfo=UTC), "new")
+    }
+    assert (found.dated, found.parts) == (True, ("cs.CL", "math"))
+
+
+def test_the_categories_of_a_feed_are_told_by_its_address() -> None:
+    assert ArxivSource("arxiv", url="https://rss.arxiv.org/atom/cs.AI+q-bio").parts == ("cs.AI", "q-bio")
+    assert ArxivSource("arxiv", url="file:papers.xml").grows is None
 
 
 # ---------------------------------------------------------------- what is one paper and what is another

@@ -11,7 +11,7 @@ from served import Served
 
 import digest.sources
 from digest.errors import SourceError
-from digest.model import Batch, Memory
+from digest.model import Memory
 
 modules = [
     importlib.import_module(f"digest.sources.{found.name}") for found in pkgutil.iter_modules(digest.sources.__path__)
@@ -72,7 +72,8 @@ def test_a_kind_whose_document_may_lie_at_home_hands_that_on(kind: str, document
 @each_kind
 def test_an_unchanged_document_is_an_empty_batch_with_the_same_memory(kind: str) -> None:
     memory = Memory("e", "m", "f", "n")
-    assert source(kind).fetch(Served(b"", unchanged=True), memory) == Batch((), memory)
+    found = source(kind).fetch(Served(b"", unchanged=True), memory)
+    assert (found.listings, found.memory, found.complete) == ((), memory, True)
 
 
 @each_kind

@@ -1,6 +1,6 @@
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Literal
 
 import pytest
@@ -134,3 +134,12 @@ def test_a_list_by_trend_has_no_date_and_an_address_no_period() -> None:
         HfDailySource("daily", url="https://huggingface.co/api/daily_papers?date=2026-01-14&sort=trending")
     with pytest.raises(ValueError, match="give either a period or the url"):
         HfDailySource("daily", period="week", url="https://huggingface.co/api/daily_papers")
+
+
+def test_a_past_day_is_a_list_of_its_own(document: Document) -> None:
+    http = document("hf_daily.json")
+    found = HfDailySource("daily").on(date(2026, 1, 14), http)
+    assert http.asked == ["https://huggingface.co/api/daily_papers?date=2026-01-14"]
+    assert (len(found.listings), found.dated) == (2, True)
+    assert HfDailySource("daily").grows
+    assert HfDailySource("daily", period="week").grows is None
