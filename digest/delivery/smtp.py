@@ -227,7 +227,7 @@ class Line(smtplib.SMTP):
             mail = queue.peek()
             if mail and not self._unsendable(mail):
                 self._announced = mail
-                return "".join(_commands(mail).values()).encode()
+                return "".join(self._commands(mail).values()).encode()
         return b""
 
     def _unsendable(self, mail: Outgoing) -> Said | None:
@@ -240,7 +240,7 @@ class Line(smtplib.SMTP):
 
     def _envelope(self, mail: Outgoing) -> Said:
         """MAIL, RCPT and DATA, in one write where the server allows it: the first refusal, or 354."""
-        commands = _commands(mail)
+        commands = self._commands(mail)
         pipelined = self.has_extn("pipelining")
         if pipelined and mail is not self._announced:
             self._say("".join(commands.values()))
@@ -257,6 +257,20 @@ class Line(smtplib.SMTP):
         if refusal:
             self._reset(said)
         return refusal or said
+
+    def _commands(self, mail: Outgoing) -> dict[Phase, str]:
+        """A server that knows RFC 3461 is asked to report failures only, and to say which message they are about."""
+        utf8 = " SMTPUTF8" if needs_smtputf8(mail.recipient) else ""
+        envid = notify = ""
+        if self.has_extn("dsn"):
+            token = mail.sender.partition("+")[2].partition("@")[0]
+            envid = f" RET=HDRS{f' ENVID={token}' if token.isalnum() else ''}"
+            notify = f" NOTIFY=FAILURE{'' if utf8 else f' ORCPT=rfc822;{_xtext(mail.recipient)}'}"
+        return {
+            Phase.MAIL: f"MAIL FROM:<{mail.sender}>{envid}{utf8}\r\n",
+            Phase.RCPT: f"RCPT TO:<{mail.recipient}>{notify}\r\n",
+            Phase.DATA: "DATA\r\n",
+        }
 
     def _reset(self, last: Said) -> None:
         """After a refusal the transaction is open, and a server that said 354 all the same waits for a body."""
@@ -320,15 +334,6 @@ class Line(smtplib.SMTP):
             self.close()
 
 
-def _commands(mail: Outgoing) -> dict[Phase, str]:
-    utf8 = " SMTPUTF8" if needs_smtputf8(mail.recipient) else ""
-    return {
-        Phase.MAIL: f"MAIL FROM:<{mail.sender}>{utf8}\r\n",
-        Phase.RCPT: f"RCPT TO:<{mail.recipient}>\r\n",
-        Phase.DATA: "DATA\r\n",
-    }
-
-
 def stuffed(message: bytes) -> bytes:
     """The message as it travels before the final dot: dots doubled where they begin a line (RFC 5321, 4.5.2)."""
     if message.startswith(b".") or _DOT_AT_LINE.search(message):
@@ -362,6 +367,10 @@ def own_name() -> str:
     """How we introduce ourselves unless told otherwise; asking the resolver may be slow, so only once."""
     name = socket.getfqdn()
     return name if "." in name and name.isascii() else "[127.0.0.1]"
+
+
+def _xtext(value: str) -> str:
+    return re.sub(r"[^!-*,-<>-~]", lambda odd: f"+{ord(odd[0]):02X}", value)
 
 
 def _goes_on(said: Said) -> bool:

@@ -65,6 +65,10 @@ def _cases() -> list[tuple[str, str, list[tuple[str, str, str]]]]:
 def test_the_signed_envelope_is_found_wherever_it_was_kept():
     assert told("unknown-user").tokens == told("qmail").tokens == (TOKEN,)
     assert told("complaint").tokens == (TOKEN,)  # in the report, not in the mail's own envelope
+    named = (
+        (HERE / "two-recipients.eml").read_bytes().replace(b"Reporting-MTA", b"Original-Envelope-Id: 7k\nReporting-MTA")
+    )
+    assert "7k" in read(named).tokens  # as we asked for it by ENVID
 
 
 def test_the_returned_message_is_known_by_its_id_even_if_its_reader_is_redacted():

@@ -231,6 +231,17 @@ def test_an_address_beyond_ascii_needs_a_server_that_takes_it(serve: Serve, mail
     assert "SMTPUTF8" in outcome.text
 
 
+def test_a_server_that_knows_how_is_asked_for_reports_of_failure_that_name_the_message(serve: Serve, mail: Make):
+    server = serve(offers=("PIPELINING", "DSN", "SMTPUTF8"))
+    list(server.relay().deliver([mail(7, recipient="a+b=c@example.org"), mail(8, recipient="grüße@example.org")]))
+    assert [line for line in server.lines if line[:4] in ("MAIL", "RCPT")] == [
+        "MAIL FROM:<b+7@news.example.org> RET=HDRS ENVID=7",
+        "RCPT TO:<a+b=c@example.org> NOTIFY=FAILURE ORCPT=rfc822;a+2Bb+3Dc@example.org",
+        "MAIL FROM:<b+8@news.example.org> RET=HDRS ENVID=8 SMTPUTF8",
+        "RCPT TO:<grüße@example.org> NOTIFY=FAILURE",
+    ]
+
+
 def test_an_address_cannot_smuggle_a_command(serve: Serve, mail: Make):
     server = serve()
     (outcome,) = server.relay().deliver([mail(recipient="a@example.org>\r\nRCPT TO:<victim@example.org")])

@@ -15,7 +15,8 @@ from random import Random
 from factories import NOW
 from faults import crowd
 from faults.launch import POINTS
-from faults.sinks import PROGRAM, Scripted, SmtpSink, wait_until
+from faults.relay import MISSING, Postfix
+from faults.sinks import PROGRAM, Scripted, SmtpSink, free_port, wait_until
 from faults.world import Judgement, World
 
 from digest.links import Purpose
@@ -378,6 +379,31 @@ def f20(bench: Bench) -> Result:
     return result(world, judgement, only_one_failed=only_one)
 
 
+def f25(bench: Bench) -> Result:
+    """Both we and a real Postfix are killed, which has what it took on the disk and passes it on to a sink."""
+    if MISSING:
+        raise Unavailable(MISSING)
+    world = bench.world("f25", min(bench.people, 10 * bench.kills))
+    onward = SmtpSink(bench.folder / "f25-taken", free_port())
+    relay = Postfix(bench.folder / "f25-postfix", world.port, onward.port)
+    with onward(), relay():
+        for _ in range(bench.kills):
+            seen = onward.count
+            process = world.start(claim=10)
+            wait_until(lambda: process.poll() is not None or onward.count > seen)  # noqa: B023
+            time.sleep(bench.chance.random() / 20)
+            for each in bench.chance.sample((process.kill, relay.kill), 2):
+                each()
+            process.communicate()
+            world.kills += process.returncode == -signal.SIGKILL
+            relay.start()
+        world.finish()
+        wait_until(lambda: onward.count >= world.people)
+        wait_until(lambda: not relay.waiting)
+    # either end may have been waiting for a reply: we for that of Postfix, and it for that of the sink
+    return result(world, world.judge(onward.taken), range(2 * bench.kills + 1), was_killed=world.kills > 0)
+
+
 FAULTS: dict[str, tuple[str, Callable[[Bench], Result]]] = {
     "F1": ("kill -9, smtp-sink", f1),
     "F1 fsync": ("kill -9, aiosmtpd that fsyncs", f1_fsync),
@@ -397,4 +423,5 @@ FAULTS: dict[str, tuple[str, Callable[[Bench], Result]]] = {
     "F18": ("left, erased, bounced in the run", f18),
     "F19": ("pause, resume, SIGTERM", f19),
     "F20": ("a message that cannot be made", f20),
+    "F25": ("a real Postfix, both killed", f25),
 }

@@ -60,7 +60,7 @@ class SmtpSink:
 
     def _read(self, file: Path) -> Taken:
         head = message_from_bytes(file.read_bytes().partition(b"\n\n")[0])
-        return Taken(head["X-Rcpt-Args"].strip("<>"), head["Message-ID"])
+        return Taken(head["X-Rcpt-Args"].strip("<").partition(">")[0], head["Message-ID"])
 
 
 @dataclass
@@ -74,6 +74,8 @@ class Scripted:
     delay: Callable[[str], float] = lambda recipient: 0.0
     """seconds between storing a message and the reply to its final dot"""
     offers: tuple[str, ...] = ("PIPELINING",)
+    last: bytes = b""
+    """the newest message, as it came"""
 
     @contextmanager
     def __call__(self) -> Iterator["Scripted"]:
@@ -104,7 +106,7 @@ class Scripted:
         return "250 2.1.5 ok"
 
     async def handle_DATA(self, server, session, envelope):
-        recipient = envelope.rcpt_tos[0]
+        recipient, self.last = envelope.rcpt_tos[0], envelope.content
         with self.log.open("a") as log:
             log.write(f"{recipient} {message_from_bytes(envelope.content)['Message-ID']}\n")
             log.flush()

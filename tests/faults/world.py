@@ -28,8 +28,8 @@ LAUNCH = Path(__file__).with_name("launch.py")
 CONFIG = """\
 publication:
   name: Example Digest
-  sender: digest@papers.internal
-  base_url: https://papers.internal
+  sender: digest@papers.dev
+  base_url: https://papers.dev
   postal_address: 7 Long Lane, 12345 Ribston
 topics:
   - {{slug: retrieval, name: Retrieval, description: Finding passages}}
@@ -156,9 +156,9 @@ class World:
         return Judgement(lost, sum(copies.values()) - len(copies), states, flaws)
 
 
-def owe(app: App, people: int) -> None:
+def owe(app: App, people: int, **paper: object) -> None:
     app.catalog.papers.take("arxiv", batch(listing()), NOW, timedelta(days=7))
-    app.catalog.editions.open(NOW.date(), NOW, [candidate(0, card(1))], {})
+    app.catalog.editions.open(NOW.date(), NOW, [candidate(0, card(1, **paper))], {})
     template = app.printing.stationery("digest").hash
     rows = []
     for n in range(people):

@@ -1,7 +1,7 @@
 """A raw mail taken apart, whatever is wrong with it: its words, the report in it, and what was returned with it."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from email import message_from_bytes, message_from_string
@@ -9,7 +9,7 @@ from email.header import decode_header, make_header
 from email.message import Message
 from functools import cached_property
 from html import unescape
-from itertools import islice
+from itertools import chain, islice
 
 from digest.delivery.refusal import either
 from digest.delivery.spool import LIMIT
@@ -102,7 +102,7 @@ class Mail:
 
     @cached_property
     def tokens(self) -> tuple[str, ...]:
-        """From the envelope of this mail and from that of the returned one."""
+        """From the envelope of this mail and from that of the returned one; and what we called it there (ENVID)."""
         here = [value for name, value in self.message.items() if name.lower() in _TO]
         there = [str(inner.get(name, "")) for inner in self.returned for name in ("Return-Path", "X-Return-Path")]
         reported = [
@@ -110,7 +110,9 @@ class Mail:
             for b in (*self.fields, *self.feedback)
             for n in ("Original-Mail-From", "X-Postfix-Sender")
         ]
-        return _unique(token for value in (*here, *there, *reported) for token in TOKEN.findall(str(value)))
+        named = (plain(block.get("Original-Envelope-Id", "")) for block in self.fields)
+        found = (token for value in (*here, *there, *reported) for token in TOKEN.findall(str(value)))
+        return _unique(filter(None, chain(found, named)))
 
     @cached_property
     def message_ids(self) -> tuple[str, ...]:
@@ -201,5 +203,5 @@ def _from_headers(quoted: str) -> str:
     return re.sub(r"^>?[ \t]{0,8}(?=[A-Za-z][\w-]{1,60}:)", "", lines, flags=re.MULTILINE)
 
 
-def _unique(values: Iterator[str]) -> tuple[str, ...]:
+def _unique(values: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(values))
