@@ -94,7 +94,8 @@ class Postfix:
         asked = [str(PROGRAM).replace("postfix", "postconf"), "-c", str(self.folder), "-h", "daemon_directory"]
         daemons = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
         self._master = subprocess.Popen([f"{daemons}/master", "-c", str(self.folder), "-d"], start_new_session=True)
-        assert wait_until(lambda: listening(self.port))
+        wait_until(lambda: listening(self.port) or self._master.poll() is not None)
+        assert self._master.poll() is None, (self.folder / "log").read_text()
 
     @property
     def waiting(self) -> bool:
