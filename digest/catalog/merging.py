@@ -18,7 +18,7 @@ from digest.catalog import tables as t
 from digest.catalog.language import language
 from digest.catalog.store import chunks
 from digest.errors import NotFound
-from digest.model import Listing
+from digest.model import Listing, look_again
 
 PERSISTENT = ("arxiv", "doi", "preprint", "pmid")
 """a paper is never matched by a weaker identifier when one of these disagrees; addresses change, these do not"""
@@ -70,6 +70,7 @@ class Merge:
         self.ours: dict[int, int] = {}  # by paper: the part of it that this source lists
         self.apart: set[tuple[int, int]] = set()  # what was merged once and is not to be again
         self.signals: list[dict[str, Any]] = []
+        self.observed: dict[tuple[int, str], datetime] = {}  # when a paper's count was last kept
         self.events: dict[tuple[int, str, str], dict[str, Any]] = {}
         self.merges: list[dict[str, Any]] = []
         self.new_ids: list[dict[str, Any]] = []
@@ -95,6 +96,11 @@ class Merge:
             found = select(t.paper_ids).where(tuple_(t.paper_ids.c.scheme, t.paper_ids.c.value).in_(pairs))
             self.by_id |= {(r.scheme, r.value): r.paper_id for r in self.db.execute(found)}
         self._load_papers({*self.by_key.values(), *self.by_id.values()})
+        for some in chunks(self.papers if any(listing.signals for listing in listings) else ()):
+            s = t.signals.c
+            last = select(s.paper_id, s.kind, func.max(s.at)).where(s.source == self.source, s.paper_id.in_(some))
+            rows = self.db.execute(last.group_by(s.paper_id, s.kind))
+            self.observed |= {(paper, kind): at for paper, kind, at in rows}
         titled = {self._whole(self.papers[n]).id for (scheme, _), n in self.by_id.items() if scheme == "title"}
         unseen = any(listing.key not in self.by_key for listing in listings)
         for wholes in chunks(titled if unseen else ()):
@@ -237,10 +243,14 @@ class Merge:
             paper.dirty = True
 
     def _observe(self, paper: _Known, listing: Listing) -> None:
+        age = self.now - (paper.row["signalled"] or self.now)
         for kind, value in listing.signals.items():
-            self.signals.append(
-                {"paper_id": paper.id, "source": self.source, "kind": kind, "value": value, "at": self.now}
-            )
+            last = self.observed.get((paper.id, kind))
+            if last is None or look_again(age, self.now - last):
+                self.observed[paper.id, kind] = self.now
+                self.signals.append(
+                    {"paper_id": paper.id, "source": self.source, "kind": kind, "value": value, "at": self.now}
+                )
         if paper.row["signalled"] is None:
             first = min(listing.announced or self.now, self.now)
             since = max(filter(None, (self._noticed(first, counted=True), paper.row["since"])))

@@ -14,6 +14,9 @@ from digest.catalog.sources import asked_for, came, remember
 from digest.catalog.store import Store, chunks
 from digest.model import Batch, Card, Listing, Signal
 
+WATCHED = timedelta(days=15)
+"""how long after a paper was signalled its counts are of interest"""
+
 
 @dataclass(frozen=True)
 class Record:
@@ -79,6 +82,21 @@ class Papers:
                 for r in db.execute(seen.order_by(s.at, s.id)):
                     found.append(Signal(parts.get(r.paper_id, r.paper_id), r.source, r.kind, r.value, r.at))
         return found
+
+    def gains(self, now: datetime) -> dict[tuple[int, str, str], float]:
+        """By how much each count grew in the day before *now*, by paper, source and kind; those of the last two weeks.
+
+        Between two observations a count is taken to grow evenly, and to begin at nothing when the paper was signalled.
+        """
+        p = t.papers.c
+        begun: dict[int, datetime] = {}
+        with self._store.read() as db:
+            for r in db.execute(select(p.id, p.part_of, p.signalled).where(p.signalled > now - WATCHED)):
+                begun[r.part_of or r.id] = min(r.signalled, begun.get(r.part_of or r.id, r.signalled))
+        series = defaultdict[tuple[int, str, str], list[tuple[datetime, float]]](list)
+        for signal in self.signals(begun, now):
+            series[signal.paper, signal.source, signal.kind].append((signal.at, signal.value))
+        return {key: _gained([(begun[key[0]], 0.0), *seen], now - timedelta(days=1)) for key, seen in series.items()}
 
     def named(self, listings: Sequence[Listing]) -> list[int | None]:
         """The paper that each listing names, by its strongest identifier that is known here; None for no paper."""
@@ -163,6 +181,15 @@ def _wholes(db: Connection, numbers: Collection[int]) -> dict[int, list[Any]]:
         for row in db.execute(wanted):
             found.setdefault(row.part_of or row.id, []).append(row)
     return found
+
+
+def _gained(seen: Sequence[tuple[datetime, float]], after: datetime) -> float:
+    """How much more the last of these is than what they say of a moment, by the line between its neighbours."""
+    later = next((n for n, (at, _) in enumerate(seen) if at > after), 0)
+    if not later:
+        return seen[-1][1] if seen[0][0] > after else 0.0
+    (start, low), (end, high) = seen[later - 1 : later + 1]
+    return seen[-1][1] - low - (high - low) * ((after - start) / (end - start))
 
 
 def _since(rows: Sequence[Any]) -> datetime | None:

@@ -153,3 +153,29 @@ def test_a_batch_that_cannot_be_stored_leaves_nothing_behind(catalog):
         take(catalog, listing(), listing(key=None))
     assert catalog.papers.count() == 0
     assert catalog.sources.all(NOW) == []
+
+
+def test_counts_are_kept_ever_more_rarely_however_often_they_are_seen(catalog):
+    for half in range(14 * 48):
+        now = NOW + timedelta(minutes=30 * half)
+        take(catalog, listing(arxiv="2601.00001", announced=NOW, signals={"upvotes": half}), source="hf", now=now)
+    times = [signal.at for signal in catalog.papers.signals([1], NOW + timedelta(days=15))]
+    assert 12 <= len(times) <= 16
+    assert times[1] - times[0] == timedelta(hours=1)
+    assert times[-1] - times[0] > timedelta(days=9)
+
+
+def test_the_days_gain_of_a_count_is_told_between_observations(catalog):
+    def seen(hours, votes, **more):
+        paper = listing(arxiv="2601.00001", announced=NOW, signals={"upvotes": votes, **more})
+        take(catalog, paper, source="hf", now=NOW + timedelta(hours=hours))
+
+    def gained(hours):
+        return catalog.papers.gains(NOW + timedelta(hours=hours))
+
+    seen(4, 20)
+    assert gained(5) == {(1, "hf", "upvotes"): 20}, "all of it, in less than a day"
+    seen(34, 50, comments=4)
+    assert gained(34) == {(1, "hf", "upvotes"): 50 - 26, (1, "hf", "comments"): pytest.approx(4 * 24 / 34)}
+    assert gained(24 * 3)[1, "hf", "upvotes"] == 0, "nobody looked since"
+    assert gained(24 * 16) == {}
