@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # a command loads the rooms that it enters
     from digest.delivery import Transport
     from digest.delivery.dkim import Signer
     from digest.services.collect import Collect
+    from digest.services.curation import Curation
     from digest.services.deliver import Deliver
     from digest.services.doctor import Doctor
     from digest.services.feedback import Feedback
@@ -183,6 +184,14 @@ class App:
         from digest.services.profiles import Profiles
 
         return Profiles(self.catalog, self.links, self.library, self.clock)
+
+    @cached_property
+    def curation(self) -> "Curation":
+        from digest.services.curation import Curation
+
+        secrets = {curator.name: curator.secret for curator in self.settings.curators}
+        window = timedelta(days=self.settings.publish.window)
+        return Curation(self.catalog, self.library, self.http, window, self.clock, secrets)
 
     @cached_property
     def doctor(self) -> "Doctor":

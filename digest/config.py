@@ -203,6 +203,14 @@ class Webhooks(Section):
         return {name: said.secret for name in type(self).model_fields if (said := getattr(self, name))}
 
 
+class Curator(Section):
+    """Who may pick papers on the page `/curate`."""
+
+    name: Name
+    secret: Annotated[str, Field(min_length=16)]
+    secret_file: str = Field("", exclude=True)  # for the schema alone, as in Dkim
+
+
 class Lint(Section):
     clients: tuple[Line, ...] = ()
 
@@ -223,6 +231,7 @@ class Settings(Section):
     sign_up: SignUp = SignUp()
     webhooks: Webhooks = Webhooks()
     lint: Lint = Lint()
+    curators: tuple[Curator, ...] = ()
     sources: tuple[SourceEntry, ...] = ()
     topics: tuple[TopicEntry, ...] = ()
     _reading: "Reading" = PrivateAttr(default_factory=lambda: Reading(Path("config.yaml")))

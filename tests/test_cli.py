@@ -309,7 +309,8 @@ def test_a_file_is_told_for_what_it_is_and_nothing_is_stored(digest, tmp_path):
     told = json.loads(out)
     assert code == 0
     assert {key: value for key, value in told.items() if key != "entries"} == {
-        "kind": "feed", "title": "A journal", "health": "fresh", "warnings": []
+        "kind": "feed", "title": "A journal", "health": "fresh",
+        "warnings": ["2 of 2 entries have no authors"],
     }  # fmt: skip
     assert told["entries"][0] == {
         "title": "Dense retrieval for long documents",
@@ -411,3 +412,21 @@ def test_what_failed_is_tried_again_and_what_is_uncertain_is_resolved_by_a_perso
     code, _, err = ready("resolve", "2", "--drop")
     assert (code, "not uncertain" in err) == (2, True)
     assert "1 sent" in ready("deliver")[1]
+
+
+def test_two_papers_are_made_one_and_two_again(ready):
+    code, out, _ = ready("papers", "merge", "1", "2", "--reason", "the same hands")
+    assert (code, out) == (0, "2 is part of 1 now; `digest papers split 2` undoes it\n")
+    shown = ready("papers", "show", "2")[1]
+    assert "the same hands" in shown
+    assert "Dense retrieval for long documents" in shown
+    assert ready("papers", "split", "2")[1] == "2 is a paper of its own again, beside 1\n"
+    merges = json.loads(ready("papers", "show", "2", "--json")[1])["merges"]
+    assert [(part, whole, bool(undone)) for _, part, whole, _, undone in merges] == [(2, 1, True)]
+    assert ready("papers", "split", "2")[0] == 2
+
+
+def test_a_paper_is_picked_from_the_command_line(ready):
+    assert ready("curate", "1", "--by", "AK", "--note", "new")[0] == 0
+    assert json.loads(ready("papers", "show", "1", "--json")[1])["signals"][0][1:] == ["curators", "pick", 1.0]
+    assert ready("curate", "10.5555/nobody")[0] == 2

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, func, select, tuple_
+from sqlalchemy import Connection, func, insert, select, tuple_, update
 
 from digest.catalog import tables as t
 from digest.catalog.merging import SCHEMES, Merge, Taken, join, names, split, top
@@ -33,6 +33,8 @@ class Record:
     """at, source, kind, value"""
     events: list[tuple[datetime, str, str]]
     """at, kind, detail"""
+    picks: list[tuple[datetime, str, str]]
+    """at, curator, note"""
     merges: list[tuple[datetime, int, int, str, datetime | None]]
     """at, part, whole, reason, undone"""
 
@@ -149,14 +151,29 @@ class Papers:
         with self._store.write() as db:
             return split(db, part, now)
 
+    def pick(self, number: int, source: str, curator: str, note: str, now: datetime) -> None:
+        """One voice more of *source* for a paper; once for each curator. Raises NotFound."""
+        p, k = t.papers, t.picks
+        with self._store.write() as db:
+            whole = top(db, number)
+            group = list(db.scalars(select(p.c.id).where((p.c.id == whole) | (p.c.part_of == whole))))
+            voices = set(db.scalars(select(k.c.curator).where(k.c.paper_id.in_(group))))
+            if curator in voices:
+                return
+            db.execute(insert(k).values(paper_id=whole, curator=curator, note=note, at=now))
+            signal = {"source": source, "kind": "pick", "value": len(voices) + 1, "at": now}
+            db.execute(insert(t.signals).values(paper_id=whole, **signal))
+            if not db.scalar(select(p.c.id).where(p.c.id.in_(group), p.c.signalled.is_not(None)).limit(1)):
+                db.execute(update(p).where(p.c.id == whole).values(signalled=now, since=now))
+
     def record(self, number: int) -> Record:
         """Raises NotFound."""
-        of, merges = (t.paper_ids, t.listings, t.signals, t.events), t.merges.c
+        of, merges = (t.paper_ids, t.listings, t.signals, t.events, t.picks), t.merges.c
         with self._store.read() as db:
             whole = top(db, number)
             rows = _wholes(db, [whole])[whole]
             numbers = [row.id for row in rows]
-            ids, listings, signals, events = (
+            ids, listings, signals, events, picks = (
                 [r for r in db.execute(select(table).where(table.c.paper_id.in_(numbers)))] for table in of
             )
             joined = select(t.merges).where(merges.part.in_(numbers) | merges.whole.in_(numbers)).order_by(merges.id)
@@ -168,6 +185,7 @@ class Papers:
                 sorted((r.first_seen, r.source, r.key, r.announce_type or "", r.paper_id) for r in listings),
                 sorted((r.at, r.source, r.kind, r.value) for r in signals),
                 sorted((r.at, r.kind, r.detail) for r in events),
+                sorted((r.at, r.curator, r.note) for r in picks),
                 [(r.at, r.part, r.whole, r.reason, r.undone) for r in db.execute(joined)],
             )
 

@@ -123,6 +123,16 @@ signals = Table(
     Index("ix_signals_paper_id_at", "paper_id", "at"),
 )
 
+# by people, with what they said of it; each is counted in `signals`
+picks = Table(
+    "picks",
+    metadata,
+    Column("paper_id", ForeignKey("papers.id"), primary_key=True),
+    Column("curator", String(200), primary_key=True),
+    Column("note", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
 sources = Table(
     "sources",
     metadata,

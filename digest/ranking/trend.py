@@ -10,7 +10,13 @@ import numpy as np
 
 from digest.model import Signal
 
-KINDS = {"upvotes": (1.0, 1e6), "points": (1.0, 1e6), "comments": (0.5, 100.0), "stars": (0.05, 200.0)}
+KINDS = {
+    "upvotes": (1.0, 1e6),
+    "points": (1.0, 1e6),
+    "comments": (0.5, 100.0),
+    "stars": (0.05, 200.0),
+    "pick": (5.0, 100.0),
+}
 """how much one of them says, and the count from which more say nothing"""
 OTHER = (0.5, 100.0)
 SETTLING = 6.0  # hours added to every span, so that the first minutes do not look like a storm
@@ -45,6 +51,8 @@ class _Said:
     def line(self, peers: Sequence["_Said"]) -> str:
         kind = max(self.kinds, key=lambda kind: (_weight(self.kinds[kind][-1]), kind))
         first, last = self.kinds[kind][0], self.kinds[kind][-1]
+        if kind == "pick":
+            return f"picked by {last.value:,.0f} curator{'s' if last.value != 1 else ''}"
         line = f"{last.value:,.0f} {kind if last.value != 1 else kind.removesuffix('s')}"
         hours = _hours(self.start, last.at)
         if hours >= 1 and kind != "stars" and (first.at > self.start or not first.value):  # all were given since then

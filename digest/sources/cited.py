@@ -49,7 +49,7 @@ def _named(plain: str) -> Iterator[Listing]:
 def _ids(word: str, doi: str = "") -> dict[str, str]:
     arxiv = text.arxiv_id(word) or text.arxiv_id(f"arXiv:{word}")
     address = text.web_address(word) if word.lower().startswith("http") else None
-    ids = {"arxiv": arxiv, "doi": text.doi(doi or word), "url": address}
+    ids = {"arxiv": arxiv, **text.ids(doi or word), "url": address}
     return {scheme: value for scheme, value in ids.items() if value}
 
 

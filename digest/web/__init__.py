@@ -1,8 +1,8 @@
 """Pages for subscribers: parse the request, call one service, print its answer. Nothing is decided here.
 
 `pages` holds the routes, `forms` reads what was typed, `guard` stands around every request: headers, body limit,
-whose address it is; `webhooks` is for mail providers. Everything works without JavaScript and without third parties;
-GET and HEAD never change state.
+whose address it is; `webhooks` is for mail providers, `curate` for curators. Everything works without JavaScript and
+without third parties; GET and HEAD never change state.
 """
 
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 
+from digest.web.curate import Curators
 from digest.web.guard import Guard
 from digest.web.pages import Pages
 from digest.web.webhooks import Webhooks
@@ -25,7 +26,9 @@ SILENT = TelemetryConfig(tracing=False, metrics=False, logs=False, operation_spa
 def create(app: "App") -> FastAPI:
     """The web application over *app*'s services."""
     web = FastAPI(openapi_url=None, redirect_slashes=False, telemetry=SILENT)  # a redirect would echo the Host header
-    Pages(app).mount(web)
+    pages = Pages(app)
+    pages.mount(web)
+    Curators(app, pages).mount(web)
     Webhooks(app).mount(web)
     web.add_middleware(Guard)
     return web

@@ -5,12 +5,12 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, date, datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 
 import pytest
 from starlette.testclient import TestClient
 
-from digest.errors import AddressError, BadLink, NotFound
+from digest.errors import AddressError, BadLink, NotFound, SourceError
 from digest.model import Cadence, Candidate, Card, Interest, Publication, Schedule, Standing, Subscriber, Topic
 from digest.rendering.press import Item
 from digest.services.library import Found, Hit, Page
@@ -147,6 +147,24 @@ class Library:
         return Found(list(self.hits), []) if query == "attention" else Found([], ["attention"])
 
 
+class Curation:
+    """Knows the curator AK, the paper 7, and that arXiv is down."""
+
+    secrets = MappingProxyType({"AK": "opensesame-opensesame"})
+
+    def __init__(self, subscriptions: Subscriptions) -> None:
+        self.subscriptions = subscriptions
+
+    def proven(self, name: str, secret: str) -> bool:
+        return self.secrets.get(name) == secret
+
+    def pick(self, paper: str, by: str, note: str = "") -> Card:
+        if paper == "2601.00001":
+            raise SourceError("arXiv is down")
+        self.subscriptions.acts.append(("pick", paper, by, note))
+        return Library().page(paper).candidate.card
+
+
 class Profiles:
     def __init__(self, subscriptions: Subscriptions) -> None:
         self.subscriptions = subscriptions
@@ -193,6 +211,7 @@ class App(SimpleNamespace):
             profiles=Profiles(subscriptions),
             publish=Editions(),
             library=Library(),
+            curation=Curation(subscriptions),
             doctor=SimpleNamespace(problems=lambda: self.problems),
         )
 

@@ -51,6 +51,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("paper_id", "kind", "detail", name=op.f("pk_events")),
     )
     op.create_index(op.f("ix_events_at"), "events", ["at"])
+    op.create_table(
+        "picks",
+        sa.Column("paper_id", sa.Integer(), nullable=False),
+        sa.Column("curator", sa.String(length=200), nullable=False),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.Column("at", Instant(), nullable=False),
+        sa.ForeignKeyConstraint(["paper_id"], ["papers.id"], name=op.f("fk_picks_paper_id")),
+        sa.PrimaryKeyConstraint("paper_id", "curator", name=op.f("pk_picks")),
+    )
     op.add_column("editions", sa.Column("notes", sa.JSON(), nullable=True))
     op.add_column("subscribers", sa.Column("steering", sa.JSON(), nullable=True))
     op.drop_index("ix_sign_ups_state", "sign_ups")

@@ -1,0 +1,78 @@
+"""Papers: what is known of one, which are one, and what curators pick."""
+
+from typing import Annotated
+
+import typer
+
+from digest.cli.terminal import PLAIN, Json, console, say, say_json, session, table
+
+cli = typer.Typer(**PLAIN)
+papers_cli = typer.Typer(help="What is known of a paper, and which papers are one.", **PLAIN)
+cli.add_typer(papers_cli, name="papers")
+Paper = Annotated[str, typer.Argument(metavar="PAPER", help="its number, arXiv id, DOI or address")]
+
+
+@papers_cli.command("show")
+def papers_show(paper: Paper, json: Json = False) -> None:
+    """All that is known of a paper: identifiers, who listed it, signals over time, what happened to it, merges."""
+    app = session.app
+    found = app.catalog.papers.record(app.library.find(paper).paper)
+    if json:
+        from dataclasses import asdict
+
+        say_json(asdict(found))
+        return
+    card = found.card
+    say(f"{card.paper}  {card.title}\n{', '.join(card.authors)}\n{card.abstract}")
+    say("\n".join(f"{what}: {address}" for what, address in card.links))
+    since = f"news since {found.since:%Y-%m-%d %H:%M}" if found.since else "never news"
+    say(f"{since} · version {found.version or '?'} · language {card.language or '?'}\n")
+    for title, columns, rows in (
+        ("identifiers", ("scheme", "value", "paper"), found.ids),
+        ("listings", ("first seen", "source", "key", "type", "paper"), found.listings),
+        ("signals", ("at", "source", "kind", "value"), found.signals),
+        ("picked by", ("at", "curator", "note"), found.picks),
+        ("events", ("at", "what", "which"), found.events),
+        ("merges", ("at", "paper", "part of", "because", "undone"), found.merges),
+    ):
+        made = table(*columns, title=title)
+        for row in rows:
+            made.add_row(
+                *(
+                    "" if cell is None else f"{cell:%Y-%m-%d %H:%M}" if hasattr(cell, "hour") else f"{cell}"
+                    for cell in row
+                )
+            )
+        if rows:
+            console().print(made)
+
+
+@papers_cli.command("merge")
+def papers_merge(
+    paper: Paper,
+    part: Annotated[str, typer.Argument(metavar="OTHER", help="what turns out to be the same paper")],
+    reason: Annotated[str, typer.Option(help="why, for whoever looks later")] = "by hand",
+) -> None:
+    """Make one paper of two: OTHER becomes a part of PAPER. `papers split` undoes it."""
+    app = session.app
+    whole, other = app.library.find(paper), app.library.find(part)
+    app.catalog.papers.join(other.paper, whole.paper, reason, session.now())
+    say(f"{other.paper} is part of {whole.paper} now; `digest papers split {other.paper}` undoes it")
+
+
+@papers_cli.command("split")
+def papers_split(part: Annotated[int, typer.Argument(help="the number of the part, as `papers show` has it")]) -> None:
+    """Undo the merge that made a paper part of another, for good: the sources will not merge them again."""
+    whole = session.app.catalog.papers.split(part, session.now())
+    say(f"{part} is a paper of its own again, beside {whole}")
+
+
+@cli.command()
+def curate(
+    paper: Annotated[str, typer.Argument(metavar="PAPER", help="arXiv id, DOI, address or number")],
+    by: Annotated[str, typer.Option(help="whose pick it is")] = "the editor",
+    note: Annotated[str, typer.Option(help="why, for whoever looks later")] = "",
+) -> None:
+    """Pick a paper: a signal that it matters. arXiv is asked for one that is not known yet."""
+    card = session.app.curation.pick(paper, by, note)
+    say(f"{card.paper}  {card.title}\npicked by {by}")

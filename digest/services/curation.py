@@ -1,0 +1,57 @@
+"""Curators: people whose picks count as a signal, one for each person and paper."""
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from urllib.parse import quote
+
+from digest.catalog import Catalog
+from digest.clock import Clock
+from digest.errors import NotFound
+from digest.model import Batch, Card, Memory
+from digest.services.library import Library
+from digest.sources.arxiv_api import ArxivApiSource
+from digest.sources.cited import cited
+from digest.sources.http import Http
+
+SOURCE = "curators"
+
+
+@dataclass
+class Curation:
+    catalog: Catalog
+    library: Library
+    http: Http
+    window: timedelta
+    clock: Clock
+    secrets: Mapping[str, str]
+    """of the curators who may use the page, by name"""
+
+    def pick(self, paper: str, by: str, note: str = "") -> Card:
+        """Count *by*'s pick of the paper with this number, arXiv id, DOI or address, once for each person.
+
+        arXiv is asked for what is unknown here. Raises NotFound and SourceError.
+        """
+        try:
+            card = self.library.find(paper)
+        except NotFound:
+            card = self._fetched(paper)
+        self.catalog.papers.pick(card.paper, SOURCE, by, note, self.clock())
+        return card
+
+    def _fetched(self, paper: str) -> Card:
+        arxiv = next((listing.ids["arxiv"] for listing in cited(paper)[:1] if "arxiv" in listing.ids), None)
+        if arxiv is None:
+            raise NotFound(f"{paper:.100} is unknown here, and only arXiv can be asked; collect a source that has it")
+        url = f"https://export.arxiv.org/api/query?id_list={quote(arxiv)}"
+        listings = ArxivApiSource(SOURCE, url=url).fetch(self.http, Memory()).listings
+        if not listings:
+            raise NotFound(f"arXiv has no paper {arxiv}")
+        self.catalog.papers.take(SOURCE, Batch(listings), self.clock(), self.window)
+        return self.library.find(arxiv)
+
+    def proven(self, name: str, secret: str) -> bool:
+        """Whether *secret* is that of the curator called so; it takes as long for a name that nobody has."""
+        known = self.secrets.get(name, "")
+        return hmac.compare_digest(known.encode(), secret.encode()) and bool(known)
