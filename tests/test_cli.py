@@ -15,9 +15,9 @@ from digest.cli.start import DEMO_NOW
 README = Path(__file__).parents[1] / "README.md"
 TODAY = f"{NOW:%a, %d %b %Y} 05:00:00 GMT"
 FEED = f"""<rss version="2.0"><channel><title>A journal</title>
-<item><title>Dense retrieval for long documents</title><link>https://example.org/1</link>
+<item><title>Dense retrieval for long documents</title><link>https://example.org/papers/1</link>
 <description>We rank passages with dense retrieval.</description><pubDate>{TODAY}</pubDate></item>
-<item><title>Grasping with two hands</title><link>https://example.org/2</link>
+<item><title>Grasping with two hands</title><link>https://example.org/papers/2</link>
 <description>A robot learns manipulation.</description><pubDate>{TODAY}</pubDate></item>
 </channel></rss>"""
 SOURCE = "sources:\n  - {name: Journal, kind: feed, url: 'file:feed.xml'}\n"

@@ -9,11 +9,11 @@ from typing import Annotated
 import typer
 
 from digest import __version__, clock
-from digest.cli import evaluate, feedback, look, papers, road, sources, start, subscribers, upkeep
+from digest.cli import answers, evaluate, feedback, look, papers, road, sources, start, subscribers, upkeep
 from digest.cli.terminal import PLAIN, moment, say, session
 
 cli = typer.Typer(help="Trending papers in your inbox: collect, rank, preview, send.", **PLAIN)
-for part in (start, road, look, papers, sources, subscribers, feedback, evaluate, upkeep):
+for part in (start, road, look, answers, papers, sources, subscribers, feedback, evaluate, upkeep):
     cli.add_typer(part.cli)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from digest.cli.terminal import PLAIN, Json, console, interest_in, say, say_json, session, table
-from digest.errors import AddressError, ConfigError, DigestError
+from digest.errors import AddressError, ConfigError, DigestError, InputError
 
 if TYPE_CHECKING:
     from digest.model import Schedule, Subscriber
@@ -142,6 +142,77 @@ def _import_one(row: dict[str, str], reason: str, after: datetime | None) -> Non
 def subscribers_show(who: str) -> None:
     """All that is known of a subscriber, as JSON."""
     say_json(session.app.subscriptions.exported(_subscriber(who)))
+
+
+@subscribers_cli.command("profile")
+def subscribers_profile(
+    who: str,
+    like: Annotated[
+        str | None, typer.Option(metavar="FILE|IDS", help="papers they like: arXiv ids, DOIs, addresses or BibTeX")
+    ] = None,
+    reset: Annotated[bool, typer.Option("--reset", help="forget their votes")] = False,
+    json: Json = False,
+) -> None:
+    """What was learned from a subscriber's votes, in words."""
+    from dataclasses import asdict
+
+    reader, profiles = _subscriber(who), session.app.profiles
+    if reset:
+        say(f"{profiles.reset(reader)} votes forgotten")
+    if like:
+        file = Path(like) if len(like) < 256 else None
+        try:
+            pasted = profiles.like(reader, file.read_text("utf-8-sig") if file and file.is_file() else like)
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"it cannot be read: {error}", file=like) from error
+        say(f"{len(pasted.liked)} papers count from now on")
+        for title in pasted.unknown:
+            say(f"not in the catalog: {title}")
+    found = profiles.shown(reader)
+    if json:
+        say_json(asdict(found))
+        return
+    origins = ", ".join(
+        f"{number} {'' if origin == 'pasted' else 'by '}{origin}" for origin, number in found.origins.items()
+    )
+    say(f"{reader.address}: {len(found.up)} papers up, {len(found.down)} down" + (f" ({origins})" if origins else ""))
+    for title, told in (
+        ("words that stand out", [", ".join(found.words)] if found.words else []),
+        ("papers voted up", [card.title for card in found.up[:-11:-1]]),
+        ("papers voted down", [card.title for card in found.down[:-11:-1]]),
+        ("new papers that are most like it", [f"{hit.score:.2f}  {hit.card.title}" for hit in found.nearest]),
+    ):
+        if told:
+            say(f"\n{title}\n  " + "\n  ".join(told))
+
+
+@subscribers_cli.command("set")
+def subscribers_set(
+    who: str,
+    settings: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help='NAME=VALUE as on their preferences page: count=5 explore=2 "exclusions=cs.CV; blockchain"'
+        ),
+    ] = None,
+) -> None:
+    """Set what a subscriber can set, or show it; what is not named stays."""
+    from digest.services.subscriptions import Preferences
+    from digest.web.forms import Form
+
+    reader, topics = _subscriber(who), session.app.subscriptions.topics()
+    form = Form.of(topics, Preferences.of(reader))
+    for name, _, value in (setting.partition("=") for setting in settings or ()):
+        if name not in form.typed:
+            raise ConfigError(f"{name!r} cannot be set; choose from {', '.join(form.typed)}, as in count=5")
+        form.typed[name] = value.split(",") if name in ("topic", "days") else [value]
+    wanted = form.preferences(topics, Preferences.of(reader))
+    if form.errors:
+        raise ConfigError("\n".join(f"{name}: {wrong}" for name, wrong in form.errors.items()))
+    if settings:
+        session.app.subscriptions.set(reader, wanted)
+    for name, values in Form.of(topics, wanted).typed.items():
+        say(f"{name:11} {', '.join(values).replace(chr(10), '; ')}")
 
 
 @subscribers_cli.command("erase")

@@ -46,11 +46,11 @@ def _named(plain: str) -> Iterator[Listing]:
             yield Listing("pasted", "", text.clean(line, 100))
 
 
-def _ids(word: str, doi: str = "") -> dict[str, str]:
-    arxiv = text.arxiv_id(word) or text.arxiv_id(f"arXiv:{word}")
+def _ids(word: str, elsewhere: str = "") -> dict[str, str]:
+    """The identifiers in a word (which may be a bare arXiv id) and, if it has none, in what stands *elsewhere*."""
+    bare = text.arxiv_id(f"arXiv:{word}")
     address = text.web_address(word) if word.lower().startswith("http") else None
-    ids = {"arxiv": arxiv, **text.ids(doi or word), "url": address}
-    return {scheme: value for scheme, value in ids.items() if value}
+    return ({"url": address} if address else {}) | text.ids(f"{word} {elsewhere}") | ({"arxiv": bare} if bare else {})
 
 
 def _closing(pasted: str, start: int, end: int) -> int:
@@ -77,10 +77,8 @@ def _fields(body: str) -> Iterator[tuple[str, str]]:
 
 
 def _entry(fields: dict[str, str]) -> Listing:
-    eprint = fields.get("arxivid") or fields.get("eprint", "")
-    elsewhere = " ".join(fields.get(name, "") for name in ("url", "journal", "note", "howpublished", "doi"))
-    ids = _ids(fields.get("url", ""), fields.get("doi", "")) | _ids(eprint)
-    if arxiv := text.arxiv_id(elsewhere):
-        ids.setdefault("arxiv", arxiv)
+    elsewhere = " ".join(fields.get(name, "") for name in ("doi", "journal", "note", "howpublished"))
+    ids = _ids(fields.get("url", ""), elsewhere) | _ids(fields.get("arxivid") or fields.get("eprint", ""))
     title = fields.get("title", "") or next(iter(ids.values()), "an entry without a title")
-    return Listing("pasted", "", title, authors=tuple(re.split(r"\s+and\s+", fields.get("author", ""))), ids=ids)
+    authors = tuple(filter(None, re.split(r"\s+and\s+", fields.get("author", ""))))
+    return Listing("pasted", "", title, authors=authors, ids=ids)

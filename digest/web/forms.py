@@ -42,7 +42,7 @@ _COUNTS = {str(count): count for count in range(1, MOST_PAPERS + 1)}
 class Form:
     """Fields as typed, and *errors* by field. Readers note an error and return something harmless; nothing raises."""
 
-    def __init__(self, typed: Mapping[str, list[str]]) -> None:
+    def __init__(self, typed: dict[str, list[str]]) -> None:
         self.typed = typed
         self.errors: dict[str, str] = {}
 

@@ -1,0 +1,65 @@
+"""Searching, steering and profiles on the command line."""
+
+import json
+
+import pytest
+from test_cli import digest, ready
+
+__all__ = ["digest", "ready"]
+
+
+@pytest.fixture
+def ada(ready):
+    ready("subscribers", "add", "ada@example.org", "--topics", "retrieval", "--confirmed", "asked")
+    return ready
+
+
+def test_a_search_prints_what_fits_and_says_when_nothing_does(ready):
+    code, out, _ = ready("search", "dense retrieval")
+    assert (code, "Dense retrieval for long documents" in out, "Grasping" in out) == (0, True, False)
+    (hit,) = json.loads(ready("search", "dense retrieval", "--json")[1])["hits"]
+    assert hit["card"]["title"] == "Dense retrieval for long documents"
+    assert "did you mean retrieval?" in ready("search", "retreival")[1]
+
+
+def test_a_profile_says_in_words_what_votes_taught_and_can_be_reset(ada, tmp_path):
+    (tmp_path / "liked.bib").write_text(
+        "@misc{a, url = {https://example.org/papers/1}}\n@misc{b, title = {Owls at night}}"
+    )
+    code, out, _ = ada("subscribers", "profile", "ada@example.org", "--like", "liked.bib")
+    assert code == 0
+    assert "1 papers count" in out
+    assert "not in the catalog: Owls at night" in out
+    assert "1 papers up, 0 down (1 pasted)" in out
+    assert "retrieval" in out
+    assert json.loads(ada("subscribers", "profile", "ada@example.org", "--json")[1])["origins"] == {"pasted": 1}
+    assert "1 votes forgotten" in ada("subscribers", "profile", "ada@example.org", "--reset")[1]
+
+
+def test_a_file_of_papers_that_cannot_be_read_is_named(ada, tmp_path):
+    (tmp_path / "liked.bib").write_bytes(b"\xff\xfe\x00")
+    code, _, err = ada("subscribers", "profile", "ada@example.org", "--like", "liked.bib")
+    assert code == 2
+    assert "liked.bib: it cannot be read" in err
+
+
+def test_what_is_set_stays_and_what_is_not_named_too(ada):
+    code, out, _ = ada(
+        "subscribers", "set", "ada@example.org", "explore=2", "languages=en,de", "exclusions=cs.CV; owls"
+    )
+    assert code == 0
+    assert "explore     2" in out
+    shown = json.loads(ada("subscribers", "show", "ada@example.org")[1])
+    assert (shown["steering"]["explore"], shown["steering"]["languages"]) == (2, ["en", "de"])
+    assert (shown["interest"]["exclusions"], shown["topics"]) == (["cs.CV", "owls"], ["Retrieval"])
+
+
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [("explore=many", "explore: Please write a whole number"), ("colour=red", "'colour' cannot be set; choose from")],
+)
+def test_what_cannot_be_set_is_named_and_nothing_changes(ada, setting, says):
+    before = ada("subscribers", "show", "ada@example.org")[1]
+    code, _, err = ada("subscribers", "set", "ada@example.org", "count=3", setting)
+    assert (code, says in err) == (2, True)
+    assert ada("subscribers", "show", "ada@example.org")[1] == before
