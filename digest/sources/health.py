@@ -79,9 +79,9 @@ class Report:
         return now - self.due if self.due and self.due <= now else None
 
     def awaited(self, now: datetime) -> bool:
-        """Whether it may come any moment: due within the last day, or out of order only lately."""
+        """Whether it may come any moment: should be there, but not for days; or is out of order only lately."""
         if self.due:
-            return self.due <= now < self.due + DAY
+            return self.due - SLACK <= now < self.due - SLACK + DAY
         return bool(self.health is Health.BROKEN and self.answered and now - self.answered < LATELY)
 
 

@@ -55,7 +55,7 @@ def test_a_category_that_stays_away_longer_is_dated_and_no_longer_waited_for() -
     assert not waited_for(arxiv, at(16))
 
 
-@pytest.mark.parametrize("now", [at(17), at(18), at(19, 4), at(20), at(21, 4)])
+@pytest.mark.parametrize("now", [at(17), at(18), at(19, 3), at(20), at(21, 3)])
 def test_weekends_and_holidays_are_quiet(now: datetime) -> None:
     arxiv = source(cs_CL=brought(*WEEKDAYS, 16, *([19] if now.day > 19 else [])))
     assert states(arxiv, now)["cs.CL"] in ("quiet", "fresh")
