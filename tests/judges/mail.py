@@ -15,6 +15,8 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
+from email import message_from_bytes
+from email.policy import default
 from pathlib import Path
 
 from lxml.html import HtmlElement, document_fromstring
@@ -26,6 +28,7 @@ from digest.rendering.press import Press, letter
 from digest.rendering.review import layouts
 from digest.rendering.sheet import Sheet
 from digest.rendering.stationery import compiled
+from digest.sources.text import clean, readable
 
 HERE = Path(__file__).parent
 TEMPLATES = HERE.parents[1] / "templates"
@@ -38,7 +41,7 @@ PUBLICATION = Publication(
     postal_address="Example Lab, 1 Library Street, 12345 Sampletown",
     tagline="New research, ranked for you",
 )
-HARD = [  # titles and abstracts as they come
+HARD = [  # titles and abstracts as they come, read as sources read them
     ("大規模言語モデルにおける長文脈理解のための階層的注意機構とその効率的な実装", "本研究では手法を提案する。" * 20),
     ("למידה עמוקה: מודלי שפה גדולים for long contexts (2026)", "מאמר זה מציג שיטה חדשה. הניסויים מראים שיפור של 12%."),
     ("Pneumonoultramicroscopicsilicovolcanoconiosis" * 5, "Donaudampfschifffahrt" * 30),
@@ -95,7 +98,7 @@ def mails() -> list[Mail]:
 def _hard() -> Edition:
     plain = specimen.edition(len(HARD))
     cards = [
-        replace(one, card=replace(one.card, title=title, abstract=abstract))
+        replace(one, card=replace(one.card, title=readable(clean(title)), abstract=readable(clean(abstract))))
         for one, (title, abstract) in zip(plain.candidates, HARD, strict=True)
     ]
     return replace(plain, candidates=tuple(cards), topics={1: "ארוך 論文"})
@@ -257,7 +260,36 @@ def browser(mails: list[Mail]) -> Problems:
     yield from found
 
 
-JUDGES = (strict_mjml, inliners, spamassassin, one_click, valid_html, browser)
+def mail_program(mails: list[Mail]) -> Problems:
+    """mutt shows the sender, the subject and either part with all its words, without a sign of how it was sent."""
+    command, terminal = tool("mutt"), tool("script", "script (bsdutils), for mutt")
+    tool("w3m", "w3m, for mutt")
+    (OUT / "mailcap").write_text("text/html; w3m -dump -T text/html -I utf-8 -O utf-8 %s; copiousoutput\n")
+    for mail in mails:
+        box = OUT / "mutt"
+        shutil.rmtree(box, ignore_errors=True)
+        for folder in ("cur", "new", "tmp"):
+            (box / folder).mkdir(parents=True)
+        (box / "cur" / "1:2,S").write_bytes(mail.message)
+        parts = message_from_bytes(mail.message, policy=default)
+        for kind in ("plain", "html"):
+            shown, rc = OUT / f"{mail.name}.mutt-{kind}.txt", OUT / "muttrc"
+            shown.unlink(missing_ok=True)
+            rc.write_text(
+                f"set folder='{OUT}' mailcap_path='{OUT / 'mailcap'}' charset=utf-8 wait_key=no\n"
+                f"set print=yes print_command='cat > {shown}'\n"
+                f"auto_view text/html\nalternative_order text/{kind}\npush <print-message><exit>\n"
+            )
+            said(terminal, "-qec", f"env TERM=xterm {command} -n -F {rc} -f {box}", "/dev/null")
+            words = "".join(shown.read_text("utf-8").split()) if shown.exists() else ""
+            wanted = [PUBLICATION.name, str(parts["Subject"]), PUBLICATION.postal_address]
+            wanted += [title.text_content() for title in document_fromstring(mail.html).iter("h3")]
+            yield from (f"{mail.name}, {kind}: no {lost!r}" for lost in wanted if "".join(lost.split()) not in words)
+            signs = [sign for sign in ("=3D", "=C2", "&nbsp;", "=?utf") if sign in words]
+            yield from (f"{mail.name}, {kind}: shows {sign}" for sign in signs)
+
+
+JUDGES = (strict_mjml, inliners, spamassassin, one_click, valid_html, browser, mail_program)
 
 
 def main() -> int:
