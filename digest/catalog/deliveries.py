@@ -68,15 +68,15 @@ class Deliveries:
         if not composed:
             return 0
         s = t.subscribers
-        moved = [
-            {"who": c.digest.subscriber, "had": c.digest.turn, "label": c.following.label, "at": c.following.due}
-            for c in composed
-        ]
-        still = (s.c.id == bindparam("who")) & (s.c.next_turn == bindparam("had"))  # a new schedule set meanwhile stays
-        moving = update(s).where(still).values(next_turn=bindparam("label"), next_due=bindparam("at"))
+        moves: dict[tuple[str, Turn], list[int]] = {}
+        for c in composed:
+            moves.setdefault((c.digest.turn, c.following), []).append(c.digest.subscriber)
         with self._store.write() as db:
-            new = db.execute(self._store.ignoring(t.digests), [_row(c) for c in composed]).rowcount
-            db.execute(moving, moved)
+            new = self._store.insert_many(db, t.digests, _columns(composed))
+            for (had, following), subscribers in moves.items():
+                for chunk in chunks(subscribers):  # a new schedule set meanwhile stays
+                    still = s.c.id.in_(chunk) & (s.c.next_turn == had)
+                    db.execute(update(s).where(still).values(next_turn=following.label, next_due=following.due))
         return new
 
     def claim(self, limit: int, worker: str, now: datetime) -> list[Delivery]:
@@ -267,14 +267,17 @@ def _all() -> Select[Any]:
     return select(t.digests)
 
 
-def _row(composed: Composed) -> dict[str, Any]:
-    digest = composed.digest
+def _columns(composed: Sequence[Composed]) -> dict[str, list[Any]]:
+    digests = [c.digest for c in composed]
     return {
-        "subscriber_id": digest.subscriber, "turn": digest.turn, "edition_id": digest.edition or None,
-        "picks": pack(digest.picks), "template": digest.template or None, "message_id": digest.message_id,
-        "date": digest.date, "deadline": digest.deadline, "since": digest.since,
-        "not_before": None if composed.skipped else digest.date,
-        "state": State.SKIPPED if composed.skipped else State.PENDING, "reason": composed.skipped or "",
+        "subscriber_id": [d.subscriber for d in digests], "turn": [d.turn for d in digests],
+        "edition_id": [d.edition or None for d in digests], "picks": [pack(d.picks) for d in digests],
+        "template": [d.template or None for d in digests], "message_id": [d.message_id for d in digests],
+        "date": [d.date for d in digests], "deadline": [d.deadline for d in digests],
+        "since": [d.since for d in digests],
+        "not_before": [None if c.skipped else c.digest.date for c in composed],
+        "state": [State.SKIPPED if c.skipped else State.PENDING for c in composed],
+        "reason": [c.skipped or "" for c in composed],
     }  # fmt: skip
 
 
