@@ -141,6 +141,7 @@ class App:
 
     @cached_property
     def deliver(self) -> "Deliver":
+        from digest.delivery.pace import WarmUp
         from digest.services.deliver import Deliver
 
         said = self.settings.delivery
@@ -154,6 +155,8 @@ class App:
             connections=said.connections,
             hold=said.uncertain == "hold",
             problems=self.settings.sending_problems(),
+            domains={domain.lower(): rate for domain, rate in said.domains.items()},
+            warm_up=WarmUp(**dict(said.warm_up)) if said.warm_up else None,
         )
 
     @cached_property

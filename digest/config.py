@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import date
 from difflib import get_close_matches
 from ipaddress import ip_address
 from pathlib import Path
@@ -158,10 +159,20 @@ class Dkim(Section):
     key_file: str = Field("", exclude=True)  # for the schema alone: it is read into `key` before validation
 
 
+class Warming(Section):
+    """See `delivery.pace.WarmUp`."""
+
+    since: date
+    first: Count = 200
+    growth: Annotated[float, Field(ge=1)] = 1.5
+
+
 class Delivery(Section):
     connections: Count = 1
     uncertain: Literal["resend", "hold"] = "resend"
     deadline_hours: Count = 24
+    domains: dict[Line, Annotated[float, Field(ge=0)]] = {}
+    warm_up: Warming | None = None
     dkim: Dkim | None = None
 
 

@@ -106,10 +106,12 @@ class Deliveries:
         with self._store.write(alone=False) as db:
             db.execute(update(d).where((d.c.id == bindparam("key")) & _claimed(worker)).values(values), rows)
 
-    def release(self, ids: Iterable[int], worker: str) -> None:
-        """Claimed but never begun: pending again, as if nothing had happened."""
+    def release(self, ids: Iterable[int], worker: str, later: datetime | None = None, why: str = "") -> None:
+        """Claimed but never begun: pending again, as if nothing had happened; or to be sent *later*, and *why*."""
         d = t.digests
-        back = {"state": State.PENDING, "worker": None, "attempts": d.c.attempts - 1}
+        back: dict[str, Any] = {"state": State.PENDING, "worker": None, "attempts": d.c.attempts - 1}
+        if later:
+            back |= {"not_before": later, "reason": why}
         for chunk in chunks(ids):
             with self._store.write(alone=False) as db:
                 db.execute(update(d).where(d.c.id.in_(chunk) & _claimed(worker)).values(back))
@@ -226,6 +228,13 @@ class Deliveries:
     def counts(self) -> dict[State, int]:
         """Rows by state; reads the whole ledger."""
         return self._counts()
+
+    def sent_since(self, moment: datetime) -> int:
+        """How many messages servers have had from us since."""
+        d = t.digests
+        had = d.c.state.in_((State.SENT, State.FAILED, State.UNCERTAIN)) & (d.c.ended >= moment)
+        with self._store.read() as db:
+            return db.scalar(select(func.count()).select_from(d).where(had)) or 0
 
     def unfinished(self) -> dict[State, int]:
         """Of `counts` only pending, sending and uncertain, which is quick however long the ledger."""

@@ -80,7 +80,7 @@ def send() -> int:
     say(told or "nothing was waiting to be sent")
     if report.paused:
         say(f"sending is paused: {report.paused}\nmend it, then run `digest resume`")
-    elif report.stopped:
+    elif report.stopped and report.open:
         say(f"stopped early, {report.open} still to send: {report.stopped}")
     elif report.open:
         say(f"{report.open} are tried again later; `digest deliveries list --state pending` tells why")

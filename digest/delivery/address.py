@@ -38,6 +38,11 @@ def canonical(address: str) -> str:
     return f"{folded.partition('+')[0].replace('.', '') or folded}@{domain}"
 
 
+def domain_of(address: str) -> str:
+    """What stands behind the @."""
+    return address.rpartition("@")[2]
+
+
 def masked(address: str) -> str:
     """`a…e@example.org`: enough for its owner to know it, too little for anybody else."""
     local, _, domain = address.rpartition("@")

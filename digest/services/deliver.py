@@ -6,12 +6,13 @@ and the journal is cleared only after that.
 """
 
 import hashlib
+import sys
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Lock
 
@@ -20,8 +21,9 @@ from digest.catalog.deliveries import Delivery, Settled
 from digest.catalog.leases import Lease
 from digest.clock import Clock, elapsed
 from digest.delivery import Transport
-from digest.delivery.address import canonical
+from digest.delivery.address import canonical, domain_of
 from digest.delivery.journal import FileLog, Journal, Word
+from digest.delivery.pace import Lanes, WarmUp
 from digest.delivery.verdict import Breaker, Stop, Verdict, verdict
 from digest.errors import CatalogError, ConfigError
 from digest.links import Links
@@ -36,6 +38,9 @@ OLDEST = 0.9
 """seconds: a mail that was pulled ahead of its turn is looked at again after this"""
 AHEAD = 300
 """how many subscribers one such look takes in"""
+
+PATIENCE, PARKED = 60, 1000
+"""seconds that a claimed mail may wait for its domain, and how many may; what has to wait longer is given back"""
 
 DROPS = 3
 """a server may end this many sessions in a row before the run leaves it alone until the next tick"""
@@ -71,6 +76,9 @@ class Deliver:
     """policy for messages in doubt: hold them for a person, instead of sending the same bytes once more"""
     problems: Sequence[str] = ()
     """what must be mended in the configuration before any mail may leave (REQ-22)"""
+    domains: Mapping[str, float] = field(default_factory=dict)
+    """messages a second by recipient's domain, `*` for each other one"""
+    warm_up: WarmUp | None = None
     stopping: bool = field(default=False, init=False)
 
     def deliver(self, progress: Callable[[int, State], None] = lambda id, state: None) -> Report:
@@ -99,6 +107,13 @@ class Deliver:
     def stop(self) -> None:
         """Finish the messages in flight and begin no other, now or in a later run (SIGTERM)."""
         self.stopping = True
+
+    def allowance(self) -> int:
+        """How many messages may be claimed today."""
+        if not self.warm_up:
+            return sys.maxsize
+        midnight = self.clock().replace(hour=0, minute=0, second=0, microsecond=0)
+        return self.warm_up.allowed(midnight.date()) - self.catalog.deliveries.sent_since(midnight)
 
     def _audit(self, report: Report, lease: Lease) -> None:
         """Does the ledger add up (REQ-49)? Under the lease, at the end of a run; raises CatalogError."""
@@ -165,8 +180,15 @@ class _Run:
     readers: dict[int, Subscriber] = field(default_factory=dict)
     looked: float = 0.0
     breaker: Breaker = field(default_factory=Breaker)
+    later: dict[tuple[datetime, str], list[int]] = field(default_factory=dict)
+    """given back for later, by when and why"""
+    waiter: bool = False
     dropped: int = 0
     lock: Lock = field(default_factory=Lock)
+
+    def __post_init__(self) -> None:
+        self.lanes: Lanes[Delivery] = Lanes(self.service.domains)
+        self.left = self.service.allowance()
 
     def work(self) -> None:
         try:
@@ -180,12 +202,23 @@ class _Run:
                         done.result()
         finally:
             self.fold()
-            self.service.catalog.deliveries.release((d.digest.id for d in self.claimed), self.lease.worker)
+            unsent = [*self.claimed, *self.lanes.leave()]
+            self.service.catalog.deliveries.release((d.digest.id for d in unsent), self.lease.worker)
 
     def connection(self) -> None:
-        """Sessions until all is done; another one where a mail had to be taken back after its envelope."""
-        while self.session() and not self.over():
+        """Sessions until all is done; another one where a mail had to be taken back, and when some have waited."""
+        while (self.session() or self.waited()) and not self.over():
             pass
+
+    def waited(self) -> bool:
+        """Lets those that wait for their domains become ready; one connection is enough for them."""
+        with self.lock:
+            if self.waiter or not self.lanes:
+                return False
+            self.waiter = True
+        self.lanes.pause()
+        self.waiter = False
+        return True
 
     def session(self) -> bool:
         """What one session sends; True when it ended because the next mail must not be sent.
@@ -246,19 +279,33 @@ class _Run:
             return None
 
     def take(self) -> tuple[Delivery, Subscriber, float] | None:
-        """The next claimed delivery whose subscriber still wants it, as seen when; None when all is done or stopped."""
+        """The next delivery whose subscriber still wants it, as seen when; None when all is done, waits, or stopped."""
         with self.lock:
             while not self.over():
-                if not self.claimed and not self.claim():
+                waited = self.lanes.ready()
+                if not waited and not self.claimed and not self.claim():
                     return None
+                if waited:
+                    self.claimed.appendleft(waited)
                 self.look()
                 if self.over():
                     return None
                 delivery = self.claimed.popleft()
-                if reader := self.readers.get(delivery.digest.subscriber):
+                reader = self.readers.get(delivery.digest.subscriber)
+                if not reader:
+                    self.unwanted(delivery)
+                elif waited or self.admitted(delivery, domain_of(reader.address)):
                     return delivery, reader, self.looked
-                self.unwanted(delivery)
         return None
+
+    def admitted(self, delivery: Delivery, domain: str) -> bool:
+        """Whether its domain may be written to now; else it waits in its lane, or until another run."""
+        wait = self.lanes.wait(domain)
+        if wait <= PATIENCE and len(self.lanes) < PARKED:
+            return self.lanes.enter(domain, delivery)
+        when = (self.service.clock() + timedelta(seconds=wait)).replace(second=0, microsecond=0) + timedelta(minutes=1)
+        self.later.setdefault((when, f"{domain} gets its mail more slowly"), []).append(delivery.digest.id)
+        return False
 
     def unwanted(self, delivery: Delivery) -> None:
         self.settled.append(Settled(delivery.digest.id, State.SUPPRESSED, "no longer wanted"))
@@ -267,9 +314,14 @@ class _Run:
     def claim(self) -> bool:
         self.fold()
         now = self.service.clock()
-        self.claimed.extend(self.service.catalog.deliveries.claim(CLAIM, self.lease.worker, now))
+        if self.left <= 0:
+            self.report.stopped = "a new sender has sent enough for today (delivery.warm_up)"
+            return False
+        found = self.service.catalog.deliveries.claim(min(CLAIM, self.left), self.lease.worker, now)
+        self.left -= len(found)
+        self.claimed.extend(found)
         self.readers = {}
-        return bool(self.claimed)
+        return bool(found)
 
     def look(self) -> None:
         """Read the standing of the next few subscribers, unless that was done just now (REQ-15)."""
@@ -300,6 +352,8 @@ class _Run:
         """A verdict's consequences for the row, the address and the run."""
         self.settled.append(Settled(outcome.id, found.state, found.text, found.not_before, flight.sha256))
         self.told(outcome.id, found.state)
+        at_domain = outcome.phase in (Phase.RCPT, Phase.DATA, Phase.FINAL)
+        self.lanes.heard(domain_of(flight.address), put_off=at_domain and 400 <= outcome.code < 500)
         if found.suppress:
             mark = self.service.links.fingerprint(canonical(flight.address))
             self.service.catalog.consents.suppress(mark, f"no such address: {found.text}", self.service.clock())
@@ -329,3 +383,6 @@ class _Run:
         settled, self.settled = self.settled, []
         self.service.catalog.deliveries.fold(settled, self.lease.worker, self.service.clock())
         self.journal.forget(row.id for row in settled)
+        later, self.later = self.later, {}
+        for (when, why), ids in later.items():
+            self.service.catalog.deliveries.release(ids, self.lease.worker, when, why)

@@ -1,13 +1,16 @@
 from collections import Counter
 from datetime import timedelta
 from email import message_from_bytes, policy
+from functools import partial
 from hashlib import sha256
 
 import pytest
 from factories import NOW, batch, candidate, card, listing, pick
 
+from digest.catalog import tables
 from digest.catalog.deliveries import Composed
 from digest.delivery.journal import Journal
+from digest.delivery.pace import Lanes, WarmUp
 from digest.errors import Busy, CatalogError, ConfigError, TemplateError
 from digest.links import Purpose
 from digest.model import Digest, Interest, Outcome, Phase, Schedule, Standing, State
@@ -454,3 +457,58 @@ def test_without_its_journal_all_that_was_claimed_is_in_doubt(app, line, owed):
     report = app.deliver.deliver()
     assert report.recovered == Counter({"told by the journal": 2, "sent again": 2, "untouched": 0})
     assert states(app) == {State.SENT: 3}
+
+
+# ---------------------------------------------------------------- manners
+
+
+def test_a_slow_domain_holds_up_no_other_and_is_served_in_the_same_run(app, line, owed, monkeypatch):
+    seconds = [0.0]
+    monkeypatch.setattr("digest.services.deliver.Lanes", partial(Lanes, now=lambda: seconds[0]))
+    monkeypatch.setattr(Lanes, "pause", lambda self: seconds.append(seconds.pop() + 1))
+    owed(4)
+    with app.catalog.store.write() as db:
+        for number in (1, 2):
+            slow = {"address": f"x{number}@slow.example"}
+            db.execute(tables.subscribers.update().where(tables.subscribers.c.id == number).values(slow))
+    app.deliver.domains = {"slow.example": 0.5}
+    assert app.deliver.deliver().ended == Counter({State.SENT: 4})
+    assert [mail.recipient.partition("@")[2] for mail in line.mails] == [
+        "slow.example",
+        *["example.org"] * 2,
+        "slow.example",
+    ]
+
+
+def test_what_a_domain_cannot_get_soon_is_given_back_for_later(app, line, owed, clock):
+    owed(3)
+    app.deliver.domains = {"example.org": 0.01}
+    report = app.deliver.deliver()
+    assert (report.ended, report.open, len(line.mails)) == (Counter({State.SENT: 1}), 2, 1)
+    waiting = app.catalog.deliveries.of(state=State.PENDING)
+    assert [(row.attempts, row.reason) for row in waiting] == [(0, "example.org gets its mail more slowly")] * 2
+    app.deliver.domains = {}
+    assert app.deliver.deliver().ended == Counter()
+    clock.forward(minutes=4)
+    assert app.deliver.deliver().ended == Counter({State.SENT: 2})
+
+
+def test_a_domain_that_puts_us_off_again_and_again_is_left_alone(app, line, owed, clock):
+    owed(6)
+    line.says = [(Phase.RCPT, 450, "4.7.1 too fast")] * 6
+    assert app.deliver.deliver().ended == Counter({State.PENDING: 3})
+    assert len(line.mails) == 3
+    line.says = []
+    clock.forward(minutes=10)
+    assert app.deliver.deliver().ended == Counter({State.SENT: 6})
+
+
+def test_a_new_sender_sends_no_more_a_day_than_the_ramp_allows(app, line, owed, clock):
+    owed(5)
+    app.deliver.warm_up = WarmUp(NOW.date(), first=2, growth=1)
+    report = app.deliver.deliver()
+    assert (report.ended[State.SENT], report.open) == (2, 3)
+    assert "warm_up" in report.stopped
+    assert app.deliver.deliver().ended == Counter()
+    clock.forward(hours=20)
+    assert app.deliver.deliver().ended[State.SENT] == 2
