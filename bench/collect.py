@@ -1,14 +1,19 @@
-"""What collecting costs: reading 2,000 arXiv entries beside feedparser alone, storing them, and storing them again.
+"""What collecting costs: reading 2,000 arXiv entries beside feedparser alone, storing them, and storing them again; and
+how long 155 feeds take beside 45 that hang, fail or send bombs.
 
 python bench/collect.py [ROUNDS]
 
-Exits with 1 beyond a limit. Reading is processor time, for other work on the machine is not ours; storing is real time.
-Quotients are medians over the rounds.
+Exits with 1 beyond a limit. Reading is processor time, for other work on the machine is not ours; all else is real
+time. Quotients are medians over the rounds.
 """
 
+import json
+import os
 import platform
 import random
 import re
+import resource
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -22,13 +27,21 @@ import feedparser
 
 from digest.catalog import Catalog
 from digest.model import Batch, Memory
+from digest.services.collect import Collect
 from digest.sources.arxiv import ArxivSource
+from digest.sources.feed import FeedSource
 from digest.sources.http import Answer, Http
 
 ENTRIES = 2_000
 NOW = datetime(2026, 1, 30, 8, 30, tzinfo=UTC)
 WEEK = timedelta(days=7)
-LIMITS = {"reading, as multiple of feedparser": 1.2, "storing again, as part of storing": 0.1}
+GOOD, BAD = 155, {"hang": 20, "error": 20, "bomb": 5}
+LIMITS = {
+    "reading, as multiple of feedparser": 1.2,
+    "storing again, as part of storing": 0.1,
+    "good feeds beside bad, of alone": 1.3,
+    "memory beside bad feeds, MB": 200.0,
+}
 AT_LEAST = {"listings stored a second": 5_000.0}
 HEAD = """<?xml version='1.0' encoding='UTF-8'?>
 <rss xmlns:arxiv="http://arxiv.org/schemas/atom" xmlns:dc="http://purl.org/dc/elements/1.1/" version="2.0"><channel>
@@ -88,6 +101,44 @@ def stored(batch: Batch) -> tuple[float, float]:
     return times[0], times[1]
 
 
+def collected(port: str, bad: bool) -> None:
+    """Prints the seconds until all good feeds are in, and this process's memory; then leaves those that hang."""
+    kinds = ["good"] * GOOD + [kind for kind, number in BAD.items() for _ in range(number if bad else 0)]
+    random.Random(1).shuffle(kinds)
+    urls = [f"http://127.0.0.1:{port}/{kind}/{n}" for n, kind in enumerate(kinds)]
+    with tempfile.TemporaryDirectory() as folder:
+        catalog = Catalog(f"sqlite:///{folder}/bench.db")
+        catalog.store.create()
+        sources = [FeedSource(url, url, internal=True) for url in urls]
+        begun, left = perf_counter(), len(kinds) - (BAD["hang"] if bad else 0)
+        for found in Collect(catalog, sources, Http("bench"), WEEK, lambda: NOW).collect():
+            left -= 1
+            if "/good/" in found.source:
+                assert found.taken, found.error
+                last = perf_counter() - begun
+            if not left:
+                break
+        megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(json.dumps({"seconds": last, "megabytes": megabytes, "papers": catalog.papers.count()}), flush=True)
+    os._exit(0)
+
+
+def side_by_side(rounds: int) -> tuple[list[float], list[float], float]:
+    """Seconds of the good feeds beside the bad ones, and alone; and the most memory."""
+    here = Path(__file__)
+    with subprocess.Popen([sys.executable, here.parent / "servers" / "feeds.py"], stdout=subprocess.PIPE) as server:
+        assert server.stdout
+        port, found = server.stdout.readline().decode().strip(), []
+        for _ in range(rounds):
+            for kind in ("all", "good"):
+                done = subprocess.run([sys.executable, here, kind, port], stdout=subprocess.PIPE, check=True)
+                found.append(json.loads(done.stdout))
+        server.kill()
+    assert {one["papers"] for one in found} == {GOOD * 50}
+    beside, alone = ([one["seconds"] for one in found[n::2]] for n in (0, 1))
+    return beside, alone, max(one["megabytes"] for one in found[::2])
+
+
 def main(rounds: int) -> int:
     body = document()
     batch = read(body)
@@ -102,6 +153,7 @@ def main(rounds: int) -> int:
         once, twice = stored(batch)
         first.append(once)
         again.append(twice)
+    beside, apart, megabytes = side_by_side(rounds)
     print(f"{platform.python_implementation()} {platform.python_version()}, {ENTRIES:,} entries, {len(body):,} bytes")
     for what, times in (
         ("feedparser with our settings", alone),
@@ -109,12 +161,16 @@ def main(rounds: int) -> int:
         ("reading and normalising", ours),
         ("storing", first),
         ("storing again", again),
+        (f"{GOOD} good feeds alone", apart),
+        (f"{GOOD} good and {sum(BAD.values())} bad", beside),
     ):
         print(f"{what:32} {min(times) * 1000:8.1f} ms")
     found = {
         "reading, as multiple of feedparser": quotient(ours, alone),
         "storing again, as part of storing": quotient(again, first),
         "listings stored a second": ENTRIES / min(first),
+        "good feeds beside bad, of alone": quotient(beside, apart),
+        "memory beside bad feeds, MB": megabytes,
     }
     print(f"{'reading, of feedparser as it comes':34} {quotient(ours, default):.2f}")
     return sum([verdict(what, value) for what, value in found.items()]) and 1
@@ -133,4 +189,6 @@ def verdict(what: str, value: float) -> bool:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] in (["all"], ["good"]):
+        collected(sys.argv[2], sys.argv[1] == "all")
     sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 5))
