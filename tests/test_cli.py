@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import signal
 import socket
 from pathlib import Path
 
@@ -157,7 +158,7 @@ def test_a_lab_of_twenty_the_whole_way(ready, tmp_path):
     assert "2 sent" in ready("deliver")[1]
     assert len(list(tmp_path.glob("outbox/new/*"))) == 2
     assert "nothing was waiting" in ready("deliver")[1]
-    assert ready("deliveries", "list", "--state", "sent")[1].count("@lab.example") == 2
+    assert ready("deliveries", "--edition", "2026-01-16", "--state", "sent")[1].count("@lab.example") == 2
 
 
 def test_a_message_can_be_shown_again_byte_for_byte(ready, tmp_path):
@@ -411,7 +412,26 @@ def test_what_failed_is_tried_again_and_what_is_uncertain_is_resolved_by_a_perso
     assert "2 is sent" in ready("resolve", "2", "--sent")[1]
     code, _, err = ready("resolve", "2", "--drop")
     assert (code, "not uncertain" in err) == (2, True)
-    assert "1 sent" in ready("deliver")[1]
+    told = json.loads(ready("deliver", "--json")[1])
+    assert (told["ended"], told["open"], told["stopped"], told["began"][:10]) == ({"sent": 1}, 0, None, "2026-01-16")
+
+
+def test_one_round_that_is_asked_to_stop_finishes_the_message_in_flight(ready, monkeypatch):
+    from digest.delivery.maildir import Maildir
+
+    monkeypatch.setattr(signal, "signal", lambda number, handler: handlers.append(handler))
+    handlers, real = [], Maildir.deliver
+
+    def stopped(self, mails):
+        for outcome in real(self, mails):
+            handlers[-1]()
+            yield outcome
+
+    monkeypatch.setattr(Maildir, "deliver", stopped)
+    for name in ("ada", "bob"):
+        ready("subscribers", "add", f"{name}@lab.example", "--confirmed", "asked")
+    ready("run", "--once")
+    assert json.loads(ready("editions", "--json")[1]) == [{"date": "2026-01-16", "pending": 1, "sent": 1}]
 
 
 def test_two_papers_are_made_one_and_two_again(ready):

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from digest.catalog import tables as t
-from digest.catalog.store import Store
+from digest.catalog.store import Store, chunks
 from digest.model import Cadence, Interest, Schedule, Standing, Steering, Subscriber, Turn
 
 
@@ -130,6 +130,15 @@ class Subscribers:
         wanted = t.subscribers.c.id.in_(numbers) & (t.subscribers.c.standing == Standing.ACTIVE)
         with self._store.read() as db:
             return {r.id: _subscriber(r, Interest()) for r in db.execute(select(t.subscribers).where(wanted))}
+
+    def addresses(self, numbers: Iterable[int]) -> dict[int, str]:
+        """By id; "" for the erased."""
+        s, found = t.subscribers, dict[int, str]()
+        with self._store.read() as db:
+            for chunk in chunks(numbers):
+                rows = db.execute(select(s.c.id, s.c.address).where(s.c.id.in_(chunk)))
+                found |= {number: address or "" for number, address in rows}
+        return found
 
     def counts(self) -> dict[str, int]:
         s = t.subscribers

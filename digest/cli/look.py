@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from digest.services.publish import Preview
 
 cli = typer.Typer(**PLAIN)
-deliveries_cli = typer.Typer(help="Who got it, and who did not.", **PLAIN)
+deliveries_cli = typer.Typer(**PLAIN | {"no_args_is_help": False})
 cli.add_typer(deliveries_cli, name="deliveries")
 
 
@@ -201,14 +201,23 @@ def topics(
     console().print(made)
 
 
-@deliveries_cli.command("list")
-def deliveries_list(
-    edition: Annotated[str | None, typer.Option(metavar="DATE")] = None,
-    state: Annotated[
-        str | None, typer.Option(help="pending sending sent failed suppressed expired uncertain skipped")
-    ] = None,
-    json: Json = False,
+EditionDate = Annotated[str | None, typer.Option("--edition", metavar="DATE")]
+StateName = Annotated[
+    str | None, typer.Option("--state", help="pending sending sent failed suppressed expired uncertain skipped")
+]
+
+
+@deliveries_cli.callback(invoke_without_command=True)
+def deliveries(
+    context: typer.Context, edition: EditionDate = None, state: StateName = None, json: Json = False
 ) -> None:
+    """Who got it, and who did not and why."""
+    if context.invoked_subcommand is None:
+        deliveries_list(edition, state, json)
+
+
+@deliveries_cli.command("list")
+def deliveries_list(edition: EditionDate = None, state: StateName = None, json: Json = False) -> None:
     """One line a turn: whose, its state and why."""
     from digest.model import State
 
@@ -221,8 +230,9 @@ def deliveries_list(
         say_json([{"id": d.digest.id, "turn": d.digest.turn, "state": d.state, "reason": d.reason} for d in rows])
         return
     made = table("id", "subscriber", "turn", "papers", "state", "why")
+    addresses = app.catalog.subscribers.addresses({d.digest.subscriber for d in rows})
     for d in rows:
-        who = app.catalog.subscribers.get(d.digest.subscriber).address
+        who = addresses[d.digest.subscriber]
         made.add_row(str(d.digest.id), who, d.digest.turn, str(len(d.digest.picks)), d.state, d.reason)
     console().print(made)
 

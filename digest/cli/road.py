@@ -5,7 +5,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from digest.cli.terminal import PLAIN, console, day, edition_id, progress, say, session, table
+from digest import clock
+from digest.cli.terminal import (
+    PLAIN,
+    Json,
+    console,
+    day,
+    edition_id,
+    progress,
+    say,
+    say_json,
+    session,
+    table,
+    watching,
+)
 from digest.errors import NotFound
 
 if TYPE_CHECKING:
@@ -57,33 +70,38 @@ def publish(
 
 
 @cli.command()
-def deliver() -> None:
+def deliver(json: Json = False) -> None:
     """Send what is pending; always resumes where a crash left off."""
-    send()
+    send(json=json)
     if session.app.catalog.deliveries.paused():
         raise typer.Exit(6)
 
 
-def send() -> int:
+def send(*, json: bool = False) -> int:
     """Returns how many were sent."""
     import signal
 
     from digest.model import State
 
-    app = session.app
+    app, began = session.app, session.now()
     signal.signal(signal.SIGTERM, lambda *_: app.deliver.stop())  # the messages in flight are finished first
-    with progress("delivering", app.catalog.deliveries.counts()[State.PENDING]) as step:
-        report = app.deliver.deliver(step)
+    with watching("delivering") as show:
+        report = app.deliver.deliver(show)
+    if json:
+        say_json(vars(report) | {"began": began, "seconds": round(clock.elapsed() - report.began, 3)})
+        return report.ended[State.SENT]
     if found := {what: number for what, number in report.recovered.items() if number}:
         say("after a crash: " + ", ".join(f"{number} {what}" for what, number in found.items()))
     told = ", ".join(f"{number} {_TOLD.get(state, state)}" for state, number in report.ended.items() if number)
     say(told or "nothing was waiting to be sent")
+    for what, number in report.errors.most_common(10):
+        say(f"  {number} × {what}")
     if report.paused:
         say(f"sending is paused: {report.paused}\nmend it, then run `digest resume`")
     elif report.stopped and report.open:
         say(f"stopped early, {report.open} still to send: {report.stopped}")
     elif report.open:
-        say(f"{report.open} are tried again later; `digest deliveries list --state pending` tells why")
+        say(f"{report.open} are tried again later; `digest deliveries --state pending` tells why")
     return report.ended[State.SENT]
 
 
@@ -148,7 +166,5 @@ def resolve(
     app, now = session.app, session.app.clock()
     state = State.SENT if sent else State.PENDING if resend else State.FAILED
     if not app.catalog.deliveries.resolve(number, state, now, now + timedelta(days=1)):
-        raise NotFound(
-            f"delivery {number} is not uncertain; `digest deliveries list --state uncertain` shows which are"
-        )
+        raise NotFound(f"delivery {number} is not uncertain; `digest deliveries --state uncertain` shows which are")
     say(f"delivery {number} is {state} now")

@@ -107,6 +107,7 @@ def run(
 ) -> None:
     """Web pages and the scheduler with its work, as two processes, until stopped."""
     import logging
+    import signal
 
     from digest import schedule
 
@@ -114,6 +115,7 @@ def run(
     for talkative in ("apscheduler", "alembic"):
         logging.getLogger(talkative).setLevel(logging.WARNING)
     if once:
+        signal.signal(signal.SIGTERM, lambda *_: session.app.deliver.stop())  # the message in flight is finished
         schedule.tick(session.app)
         raise typer.Exit(health())
     import multiprocessing

@@ -106,6 +106,24 @@ def progress(what: str, total: int | None) -> Iterator[Any]:
         yield lambda *_: bar.advance(task)
 
 
+@contextmanager
+def watching(what: str) -> Iterator[Any]:
+    """Yields a function that shows what it is given now and then: in place on a terminal, as log lines elsewhere."""
+    with console().status(what) as status:
+        shown, every = clock.elapsed(), 0.2 if console().is_terminal else 10
+
+        def show(state: object) -> None:
+            nonlocal shown
+            if clock.elapsed() - shown >= every:
+                shown = clock.elapsed()
+                if console().is_terminal:
+                    status.update(f"{what} {state}")
+                else:
+                    typer.echo(f"{what} {state}", err=True)
+
+        yield show
+
+
 def interest_in(topics: str) -> "Interest":
     interest, unknown = session.app.subscriptions.interest(topics.split(","))
     if unknown:

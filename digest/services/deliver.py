@@ -50,9 +50,17 @@ HELD = "held: the message would differ from the one that may have arrived"
 
 @dataclass
 class Report:
-    """What a run did: rows by their new state, what it found after a crash, and why it stopped early."""
+    """What a run did: rows by their new state, what it found after a crash, and why it stopped early.
 
+    While the run goes on, the same of what it did so far.
+    """
+
+    total: int = 0
+    """rows that were pending when it began"""
+    began: float = field(default_factory=elapsed)
     ended: Counter[State] = field(default_factory=Counter)
+    errors: Counter[str] = field(default_factory=Counter)
+    """what was not accepted, by code and phase"""
     recovered: Counter[str] = field(default_factory=Counter)
     stopped: str | None = None
     paused: str | None = None
@@ -60,6 +68,14 @@ class Report:
     """rows still pending, to be tried later, or with other deliverers; none is left with this one, or the run raises"""
     overdue: int = 0
     """subscribers whose turn was due long ago and has no row: composing does not work"""
+
+    def __str__(self) -> str:
+        """How far it is, in one line."""
+        done = self.ended.total()
+        rate = done / max(elapsed() - self.began, 0.001)
+        left = timedelta(seconds=round(max(self.total - done, 0) / rate)) if done else "some time"
+        errors = "".join(f", {number} × {what}" for what, number in self.errors.most_common(3))
+        return f"{done} of {self.total}, {rate:.0f}/s, {left} left{errors}"
 
 
 @dataclass
@@ -81,10 +97,10 @@ class Deliver:
     warm_up: WarmUp | None = None
     stopping: bool = field(default=False, init=False)
 
-    def deliver(self, progress: Callable[[int, State], None] = lambda id, state: None) -> Report:
+    def deliver(self, progress: Callable[[Report], None] = lambda report: None) -> Report:
         """Send what is pending and due, resuming whatever a crash left. Raises Busy, ConfigError, TransportError.
 
-        *progress* is told each row's new state, from the thread that sent it.
+        *progress* is told of each row that came to an end, from the thread that sent it.
         """
         self._allowed()
         report = Report()
@@ -95,6 +111,7 @@ class Deliver:
                 journal = Journal(log)
                 report.recovered = self._recover(lease, journal, whole=had is not None)
                 report.paused = self.catalog.deliveries.paused()
+                report.total = self.catalog.deliveries.unfinished()[State.PENDING]
                 if not report.paused:
                     _Run(self, lease, journal, report, progress).work()
             self._audit(report, lease)
@@ -174,7 +191,7 @@ class _Run:
     lease: Lease
     journal: Journal
     report: Report
-    progress: Callable[[int, State], None]
+    progress: Callable[[Report], None]
     claimed: deque[Delivery] = field(default_factory=deque)
     settled: list[Settled] = field(default_factory=list)
     readers: dict[int, Subscriber] = field(default_factory=dict)
@@ -309,7 +326,7 @@ class _Run:
 
     def unwanted(self, delivery: Delivery) -> None:
         self.settled.append(Settled(delivery.digest.id, State.SUPPRESSED, "no longer wanted"))
-        self.told(delivery.digest.id, State.SUPPRESSED)
+        self.told(State.SUPPRESSED)
 
     def claim(self) -> bool:
         self.fold()
@@ -351,7 +368,7 @@ class _Run:
     def note(self, flight: _Flight, outcome: Outcome, found: Verdict) -> None:
         """A verdict's consequences for the row, the address and the run."""
         self.settled.append(Settled(outcome.id, found.state, found.text, found.not_before, flight.sha256))
-        self.told(outcome.id, found.state)
+        self.told(found.state, found.text)
         at_domain = outcome.phase in (Phase.RCPT, Phase.DATA, Phase.FINAL)
         self.lanes.heard(domain_of(flight.address), put_off=at_domain and 400 <= outcome.code < 500)
         if found.suppress:
@@ -367,7 +384,7 @@ class _Run:
         """A row's end without a transport's word; failures in a row stop the run as the server's would."""
         with self.lock:
             self.settled.append(Settled(delivery.digest.id, state, reason))
-            self.told(delivery.digest.id, state)
+            self.told(state, reason)
             if self.breaker.tripped(Verdict(state, reason, counts=state is State.FAILED)):
                 self.pause(reason)
 
@@ -375,9 +392,11 @@ class _Run:
         self.service.catalog.deliveries.pause(why, self.service.clock())
         self.report.paused = self.report.stopped = why
 
-    def told(self, number: int, state: State) -> None:
+    def told(self, state: State, reason: str = "") -> None:
         self.report.ended[state] += 1
-        self.progress(number, state)
+        if state is not State.SENT and reason:
+            self.report.errors[reason.partition(":")[0]] += 1
+        self.progress(self.report)
 
     def fold(self) -> None:
         settled, self.settled = self.settled, []

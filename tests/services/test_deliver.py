@@ -1,3 +1,4 @@
+import re
 from collections import Counter
 from datetime import timedelta
 from email import message_from_bytes, policy
@@ -371,6 +372,17 @@ def test_a_turn_long_due_without_a_row_is_told(app, line, clock):
     clock.forward(days=3)
     assert app.deliver.deliver().overdue == 2
     assert any("2 subscribers" in problem for problem in app.doctor.problems())
+
+
+def test_a_run_tells_how_far_it_is_and_what_went_wrong_by_kind(app, line, owed, monkeypatch):
+    owed(4)
+    line.says = [OK, (Phase.RCPT, 450, "4.2.1 <a@b.example> busy"), (Phase.RCPT, 450, "4.2.1 later")]
+    now, told = iter(range(100)), []
+    monkeypatch.setattr("digest.services.deliver.elapsed", lambda: next(now) / 10)
+    report = app.deliver.deliver(lambda report: told.append((report.ended.total(), str(report))))
+    assert [done for done, _ in told] == [1, 2, 3, 4]
+    assert re.fullmatch(r"3 of 4, \d+/s, 0:00:0\d left, 2 × 450 at rcpt", told[2][1])
+    assert report.errors == {"450 at rcpt": 2}
 
 
 def test_a_test_mail_leaves_no_row(app, line, owed):
