@@ -1,10 +1,15 @@
 """From a sign-up on the real page to leaving in one click, through the real services and a real outbox."""
 
 import re
+import shutil
+import subprocess
+import time
 from datetime import timedelta
 from email import message_from_bytes, policy
+from threading import Thread
 
 import pytest
+import uvicorn
 from factories import NOW, batch, listing
 from sqlalchemy import inspect
 from starlette.testclient import TestClient
@@ -13,6 +18,10 @@ from digest import schedule
 from digest.model import Standing
 from digest.web import create
 
+CHROMIUM = [
+    *("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--dump-dom"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--virtual-time-budget=60000"),
+]
 FORM = {"address": "ada@example.org", "topic": "retrieval", "texts": "", "cadence": "daily", "hour": "7", "zone": "UTC"}
 
 
@@ -87,6 +96,29 @@ def test_looking_at_every_link_of_a_mail_twice_changes_nothing(subscribed, app, 
     for url in links(subscribed) * 2:
         assert site.get(path(url)).status_code == 200, url
         assert site.head(path(url)).status_code in (200, 405), url
+    assert dump(app) == before
+
+
+@pytest.mark.skipif(not shutil.which("chromium"), reason="needs chromium")
+def test_a_scanner_that_runs_a_browser_on_the_vote_links_votes_for_nothing(subscribed, app, tmp_path):
+    ways = {f"/vote/{url.split('/vote/')[1]}" for url in links(subscribed) if "/vote/" in url}
+    assert {way.rpartition("/")[2] for way in ways} == {"up", "down"}
+    before, server = dump(app), uvicorn.Server(uvicorn.Config(create(app), port=0, log_level="error"))
+    thread = Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    (port,) = {at.getsockname()[1] for one in server.servers for at in one.sockets}
+    try:
+        for way in ways:
+            page = subprocess.run(
+                [*CHROMIUM, f"--user-data-dir={tmp_path / 'browser'}", f"http://127.0.0.1:{port}{way}"],
+                capture_output=True, text=True, timeout=120, check=True,
+            )  # fmt: skip
+            assert "like this?" in page.stdout
+    finally:
+        server.should_exit = True
+        thread.join()
     assert dump(app) == before
 
 
