@@ -20,6 +20,9 @@ from digest.sources.cited import cited
 NEWEST = 5_000
 """papers that are searched"""
 
+USUAL = 1_000
+"""of them say well enough which words are usual"""
+
 KEPT = timedelta(minutes=10)
 """how long a shelf is good enough, whatever was collected meanwhile"""
 
@@ -56,6 +59,8 @@ class Page:
 class _Shelf:
     cards: list[Card]
     texts: Texts
+    written: dict[str, list[int]]
+    """places by author"""
 
 
 @dataclass
@@ -78,9 +83,8 @@ class Library:
     def search(self, query: str, most: int = 20) -> Found:
         """The newest NEWEST papers by relevance to *query*; an author's whole name finds their papers, too."""
         query, shelf = query[:LONGEST], self._shelf()
-        name = person(query)
-        bonus = [1.0 if name and name in map(person, card.authors) else 0.0 for card in shelf.cards]
-        hits = self._fitting(shelf, [(query, 1.0)], bonus, most)
+        hits = [Hit(shelf.cards[place], 1.0) for place in shelf.written.get(person(query), [])]
+        hits += [hit for hit in self._fitting([(query, 1.0)], most) if hit.card not in [own.card for own in hits]]
         if any(listing.ids for listing in cited(query)):
             with suppress(NotFound):
                 hits = [Hit(self.find(query), 1.0)]
@@ -92,12 +96,12 @@ class Library:
 
     def similar(self, texts: Sequence[tuple[str, float]], without: Collection[int], most: int = 5) -> list[Hit]:
         """Papers about the same as these texts, each with its weight, *without* some."""
-        hits = self._fitting(self._shelf(), texts, (), most + len(without))
+        hits = self._fitting(texts, most + len(without))
         return [hit for hit in hits if hit.card.paper not in without][:most]
 
     def telling(self, texts: Sequence[str], most: int = 12) -> list[str]:
         """The words that these texts share and other papers lack."""
-        return telling(texts, [f"{card.title} {card.abstract}" for card in self._shelf().cards], most)
+        return telling(texts, [f"{card.title} {card.abstract}" for card in self._shelf().cards[:USUAL]], most)
 
     def page(self, name: str) -> Page:
         """Raises NotFound."""
@@ -112,23 +116,32 @@ class Library:
         similar = self.similar([(card.title, 2.0), (card.abstract, 1.0)], {number})
         return Page(candidate, {kind: value for kind, value in counts.items() if value}, similar)
 
-    def _fitting(
-        self, shelf: _Shelf, asked: Sequence[tuple[str, float]], bonus: Sequence[float], most: int
-    ) -> list[Hit]:
+    def _fitting(self, asked: Sequence[tuple[str, float]], most: int) -> list[Hit]:
+        shelf = self._shelf()
         scores = shelf.texts.fit([shelf.texts.query(asked)])[0]
-        if bonus:
-            scores = scores + bonus
         best = (-scores).argsort(kind="stable")[:most]  # equals stand by age, the newest first
-        return [Hit(shelf.cards[i], min(round(float(scores[i]), 3), 1.0)) for i in best if scores[i] > 0]
+        return [Hit(shelf.cards[i], round(float(scores[i]), 3)) for i in best if scores[i] > 0]
 
     def _shelf(self) -> _Shelf:
-        """Read again when there are new papers, but not all the time; once, however many are waiting for it."""
-        with self._lock:
-            age = self.clock().timestamp() // KEPT.total_seconds()
-            if self._kept is None or self._kept[0] != age:
+        """Filled again now and then, by one while the others look at the old one."""
+        age, kept = self.clock().timestamp() // KEPT.total_seconds(), self._kept
+        if kept and (kept[0] == age or not self._lock.acquire(blocking=False)):
+            return kept[1]
+        if not kept:
+            self._lock.acquire()
+        try:
+            kept = self._kept
+            if not kept or kept[0] != age:
                 cards = self.catalog.papers.newest(NEWEST)
-                known = self._kept[1] if self._kept else None
-                if known is None or known.cards != cards:
-                    known = _Shelf(cards, Texts([(card.title, card.abstract) for card in cards]))
-                self._kept = age, known
-            return self._kept[1]
+                kept = self._kept = age, kept[1] if kept and kept[1].cards == cards else _shelf(cards)
+            return kept[1]
+        finally:
+            self._lock.release()
+
+
+def _shelf(cards: list[Card]) -> _Shelf:
+    written: dict[str, list[int]] = {}
+    for place, card in enumerate(cards):
+        for name in {person(author) for author in card.authors}:
+            written.setdefault(name, []).append(place)
+    return _Shelf(cards, Texts([(card.title, card.abstract) for card in cards]), written)
