@@ -365,7 +365,9 @@ def _weight(word: str) -> int:
 
 def _person(name: str) -> tuple[str, str]:
     """Family name and first initial, in any of the ways in which they are written."""
-    plain = "".join(c for c in unicodedata.normalize("NFKD", name.replace(".", " ")) if not unicodedata.combining(c))
+    plain = name.replace(".", " ")
+    if not plain.isascii():
+        plain = "".join(c for c in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(c))
     family, comma, given = plain.partition(",")
     if not comma:
         words = plain.split()

@@ -1,9 +1,11 @@
 """From what a document holds to a `Batch`: one bad entry does not spoil the rest, and each has a name of its own."""
 
+import gc
 import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from threading import BoundedSemaphore
 from typing import Any
@@ -16,6 +18,19 @@ from digest.sources.text import clean
 ENTRIES = 2_000
 _WARNINGS = 20
 _READING = BoundedSemaphore(2)  # documents at a time: read, one may take forty megabytes, and threads make none faster
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Without the search for garbage: all is in use until it is read, and walking through that takes its time."""
+    with _READING:
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            yield
+        finally:
+            if collecting:
+                gc.enable()
 
 
 class Unusable(Exception):
@@ -41,20 +56,20 @@ def fetched(
         tag = answer.etag or OWN_TAG + hashlib.blake2b(answer.body, digest_size=16).hexdigest()
         if answer.unchanged or (tag == memory.etag and not answer.etag):
             return Batch((), memory)
-        with _READING:
-            entries, trouble = read(answer)
-        if len(entries) > ENTRIES:
-            trouble = [*trouble, f"only the first {ENTRIES:,} entries were read; ask for fewer at a time"]
-            del entries[ENTRIES:]
         listings, warnings, others = [], [], 0
-        for number, entry in enumerate(_drained(entries), 1):
-            try:
-                if made := listing(entry, name, answer.url):
-                    listings.append(made)
-                else:
-                    others += 1
-            except Unusable as reason:
-                warnings.append(f"entry {number} is left out: {reason}")
+        with _reading():
+            entries, trouble = read(answer)
+            if len(entries) > ENTRIES:
+                trouble = [*trouble, f"only the first {ENTRIES:,} entries were read; ask for fewer at a time"]
+                del entries[ENTRIES:]
+            for number, entry in enumerate(_drained(entries), 1):
+                try:
+                    if made := listing(entry, name, answer.url):
+                        listings.append(made)
+                    else:
+                        others += 1
+                except Unusable as reason:
+                    warnings.append(f"entry {number} is left out: {reason}")
     except SourceError as error:
         error.name = name
         raise

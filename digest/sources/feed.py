@@ -95,7 +95,7 @@ def _bearable(data: bytes, url: str) -> tuple[bytes, list[str]]:
     if surplus := next(islice(_ITEM.finditer(data), batch.ENTRIES + 1, None), None):  # one more tells that it was cut
         end = b"</channel></rss>" if data[:4] == b"<rss" else b"</%b>" % re.split(rb"[\s>]", data[1:200])[0]
         data = data[: surplus.start()] + end
-    if data.count(b"<") - data.count(b"</") > _TAGS:
+    if (opening := data.count(b"<")) > _TAGS and opening - data.count(b"</") > _TAGS:
         raise SourceError(f"{url} has more than {_TAGS:,} tags, as no feed does; it is not read")
     if b"=" * 200 in data.translate(None, _BUT_SIGNS) and _ATTRIBUTES.search(data):
         raise SourceError(f"{url} has a tag with hundreds of attributes, as no feed does; it is not read")
@@ -141,14 +141,17 @@ def fields(entry: Entry, source: str, base: str, *, commas: bool = False) -> dic
     }
 
 
+_get = dict.get  # past feedparser's aliases
+
+
 def said(entry: Entry, field: str) -> str:
-    """A field, past feedparser's aliases; what it does not know comes as a dictionary when it has attributes."""
-    value = dict.get(entry, field)
+    """A field; what feedparser does not know comes as a dictionary when it has attributes."""
+    value = _get(entry, field)
     return value if isinstance(value, str) else ""
 
 
 def several(entry: Entry, field: str) -> list[Entry]:
-    value = dict.get(entry, field)
+    value = _get(entry, field)
     return value if isinstance(value, list) else []
 
 
@@ -184,17 +187,21 @@ _SCHWEIZERBART = re.compile(
 
 def _description(entry: Entry) -> dict[str, str]:
     """The `abstract`, and as far as the description or the content has them `authors`, `doi` and `date`."""
-    parts = {said(entry, "summary"), *(said(part, "value") for part in several(entry, "content"))}
-    found = [_described(part) for part in parts]
-    return max(found, key=lambda told: len(told["abstract"])) if len(found) > 1 else found[0]
+    told = _described(said(entry, "summary"))
+    for part in several(entry, "content"):
+        if (value := said(part, "value")) != said(entry, "summary"):
+            told = max(told, _described(value), key=lambda told: len(told["abstract"]))
+    return told
 
 
 def _described(raw: str) -> dict[str, str]:
-    if "</h1>" in raw[:3_500] and (match := _SCHWEIZERBART.search(raw[:20_000])):
+    if "</h1>" in raw and (match := _SCHWEIZERBART.search(raw[:20_000])):
         return {name: text.clean(value) for name, value in match.groupdict().items()}
     words = text.clean(raw)
-    match = next((match for pattern in _DESCRIPTIONS if (match := pattern.fullmatch(words))), None)
-    return {"abstract": ""} | {k: v for k, v in match.groupdict().items() if v} if match else {"abstract": words}
+    for pattern in _DESCRIPTIONS:
+        if match := pattern.fullmatch(words):
+            return {"abstract": ""} | {name: value for name, value in match.groupdict().items() if value}
+    return {"abstract": words}
 
 
 def _issued(entry: Entry, described: str) -> datetime | None:

@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
 
 from digest.sources import latex
@@ -54,8 +55,6 @@ def _plain(text: str) -> str:
     """One line without tags and without what does not show: control, zero width and bidi characters, surrogates."""
     for _ in range(5):
         text = _spaced(text)
-        if not text.isprintable():
-            text = _spaced("".join(filter(str.isprintable, text)))
         if "<" not in text:
             return text
         before, text = text, _untagged(text)
@@ -65,10 +64,11 @@ def _plain(text: str) -> str:
 
 
 def _spaced(text: str) -> str:
-    """Each run of blanks as one: `" ".join(text.split())`, only faster for text that needs little of it."""
+    """Only what is printable, each run of blanks as one; fast for text that needs little of it."""
     text = text.replace(" \n", " ").replace("\n", " ")
     if not text.isprintable():
-        return " ".join(text.split())
+        text = " ".join(text.split())
+        return text if text.isprintable() else " ".join("".join(filter(str.isprintable, text)).split())
     while "  " in text:
         text = text.replace("  ", " ")
     return text.strip(" ")
@@ -123,8 +123,13 @@ def _split(listed: str, commas: bool) -> list[str]:
 
 def words(listed: Iterable[str]) -> tuple[str, ...]:
     """Names or categories, clean, each once, at most 200 of them."""
-    kept = dict.fromkeys(clean(word, 120) for word in listed)
+    kept = dict.fromkeys(_word(word[:1_000]) for word in listed)
     return tuple(filter(None, kept))[:200]
+
+
+@lru_cache(2_000)  # few differ
+def _word(word: str) -> str:
+    return clean(word, 120)
 
 
 def moment(stated: str) -> datetime | None:
@@ -165,7 +170,7 @@ def web_address(url: str, base: str = "") -> str | None:
 
 
 _ARXIV = re.compile(
-    r"(?:\b(?:ar|alpha)xiv(?:\.org)?[:./](?:(?:abs|pdf|html|format|e-print|src)/)?|huggingface\.co/papers/)\s*(?P<id>"
+    r"(?:(?:\bar|\balpha)xiv(?:\.org)?[:./](?:(?:abs|pdf|html|format|e-print|src)/)?|huggingface\.co/papers/)\s*(?P<id>"
     r"\d\d(?:0[1-9]|1[0-2])\.\d{4,5}|[a-z-]{2,20}(?:\.[a-z-]{2,20})?/\d{7})(?![\d/])",
     re.IGNORECASE,
 )
@@ -204,7 +209,8 @@ _OPENREVIEW = re.compile(r"\bopenreview\.net/(?:forum|pdf|attachment)\?(?:[^#\s]
 
 def ids(text: str) -> dict[str, str]:
     """The identifiers of a paper in *text*, by scheme."""
-    pubmed, openreview = _PUBMED.search(text), _OPENREVIEW.search(text)
+    pubmed = ("ubMed" in text or "pubmed" in text or "mid:" in text or "MID:" in text) and _PUBMED.search(text)
+    openreview = "openreview" in text and _OPENREVIEW.search(text)
     found = {
         "arxiv": arxiv_id(text),
         "doi": doi(text),
