@@ -6,11 +6,12 @@ Nothing here does I/O or knows the time. All datetimes are aware and in UTC.
 """
 
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from enum import IntEnum, StrEnum
 from functools import lru_cache
+from typing import Any
 from zoneinfo import ZoneInfo
 
 Day = date
@@ -184,6 +185,8 @@ class Candidate:
     """normalised velocity of the signals, 0 for none; see `ranking.trend`"""
     trend_line: str = ""
     """the trend for people: "48 upvotes in 18 h, 3x the median of its day\""""
+    chance: float = 0.0
+    """that it will trend, while it has no signals; 0 where nobody can tell; see `ranking.prior`"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +214,7 @@ class Interest:
     categories: tuple[str, ...] = ()
     authors: tuple[str, ...] = ()
     exclusions: tuple[str, ...] = ()
-    """words, phrases or categories that rule a paper out"""
+    """words, phrases, categories or authors that rule a paper out"""
 
 
 class ReasonCode(IntEnum):
@@ -224,6 +227,9 @@ class ReasonCode(IntEnum):
     AUTHOR = 5  # index into Card.authors
     TREND = 6  # nothing: the candidate has its line
     FRESH = 7  # nothing: it is new, and nothing better is known of it
+    LIKED = 8  # index into Card.words of the strongest word shared with a paper voted up
+    PROMISING = 9  # nothing: the candidate has its chance
+    EXPLORE = 10  # nothing: it is outside of what the subscriber asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,12 +254,48 @@ _PICK = struct.Struct("<HeBHBH")  # ordinal, score (half precision), two reasons
 
 def pack(picks: Iterable[Pick]) -> bytes:
     """Picks as they are frozen in a digest row: 10 bytes each."""
+    if isinstance(picks, Picks):
+        return picks.frozen
     return b"".join([_PICK.pack(p.ordinal, p.score, *_numbers(p.reasons)) for p in picks])
 
 
 def unpack(frozen: bytes) -> tuple[Pick, ...]:
     """The inverse of `pack`, up to half precision of the score."""
     return tuple([Pick(ordinal, score, _reasons(*four)) for ordinal, score, *four in _PICK.iter_unpack(frozen)])
+
+
+_ORDINAL = struct.Struct("<H8x")
+
+
+class Picks(Sequence[Pick]):
+    """Picks as they are frozen, read when they are looked at; the same as any other sequence of these picks."""
+
+    __slots__ = ("frozen",)
+
+    def __init__(self, frozen: bytes = b"") -> None:
+        self.frozen = frozen
+
+    @property
+    def ordinals(self) -> list[int]:
+        return [ordinal for (ordinal,) in _ORDINAL.iter_unpack(self.frozen)]
+
+    def __len__(self) -> int:
+        return len(self.frozen) // _PICK.size
+
+    def __getitem__(self, index: Any) -> Any:
+        return unpack(self.frozen)[index]
+
+    def __iter__(self) -> Iterator[Pick]:
+        return iter(unpack(self.frozen))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+    def __repr__(self) -> str:
+        return repr(tuple(self))
 
 
 def _numbers(reasons: tuple[Reason, ...]) -> tuple[int, int, int, int]:
@@ -375,6 +417,8 @@ class Subscriber:
     """when the subscription was confirmed"""
     paused_until: date | None = None
     steering: Steering = Steering()
+    added: Mapping[int, datetime] = field(default_factory=dict, compare=False)
+    """topics that came later: the date of the last digest before each; kept by the catalog"""
 
 
 # ---------------------------------------------------------------- the ledger
@@ -408,7 +452,7 @@ class Digest:
     subscriber: int
     turn: str
     edition: int
-    picks: tuple[Pick, ...]
+    picks: Sequence[Pick]
     template: str
     """content hash of the compiled template"""
     message_id: str

@@ -16,7 +16,7 @@ from sqlalchemy import Select, bindparam, func, select, update
 from digest.catalog import tables as t
 from digest.catalog.leases import Lease, lease
 from digest.catalog.store import Store, chunks
-from digest.model import Digest, Skipped, State, Turn, pack, unpack
+from digest.model import Digest, Picks, Skipped, State, Turn, pack
 
 
 @dataclass(frozen=True)
@@ -160,16 +160,17 @@ class Deliveries:
             }
             return db.execute(update(d).where(over).values(values)).rowcount
 
-    def had(self, subscribers: Sequence[int], after: datetime) -> dict[int, list[tuple[int, tuple[int, ...]]]]:
-        """By subscriber: (edition id, ordinals) of digests dated after *after* that reached them or still may."""
+    def had(self, subscribers: Sequence[int], after: datetime) -> dict[int, list[tuple[int, list[int], datetime]]]:
+        """By subscriber: (edition id, ordinals, date) of digests dated after *after* that reached them or may yet."""
         d = t.digests
         reached = d.c.state.in_((State.PENDING, State.SENDING, State.SENT, State.UNCERTAIN))
-        found: dict[int, list[tuple[int, tuple[int, ...]]]] = {number: [] for number in subscribers}
+        found: dict[int, list[tuple[int, list[int], datetime]]] = {number: [] for number in subscribers}
         with self._store.read() as db:
             for chunk in chunks(subscribers):
                 wanted = d.c.subscriber_id.in_(chunk) & (d.c.date > after) & reached
-                for r in db.execute(select(d.c.subscriber_id, d.c.edition_id, d.c.picks).where(wanted)):
-                    found[r.subscriber_id].append((r.edition_id, tuple(p.ordinal for p in unpack(r.picks))))
+                rows = db.execute(select(d.c.subscriber_id, d.c.edition_id, d.c.picks, d.c.date).where(wanted))
+                for who, edition, picks, date in rows:
+                    found[who].append((edition, Picks(picks).ordinals, date))
         return found
 
     def empty_turns(self, subscribers: Sequence[int]) -> dict[int, int]:
@@ -296,7 +297,7 @@ def _delivery(r: Any) -> Delivery:
         r.subscriber_id,
         r.turn,
         r.edition_id or 0,
-        unpack(r.picks),
+        Picks(r.picks),
         r.template or "",
         r.message_id,
         r.date,

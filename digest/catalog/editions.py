@@ -60,7 +60,9 @@ class Editions:
                 .where(c.edition_id == number)
                 .order_by(c.ordinal)
             )
-            found = tuple(Candidate(r.ordinal, _card(r.content), r.since, r.trend, r.trend_line) for r in rows)
+            found = tuple(
+                Candidate(r.ordinal, _card(r.content), r.since, r.trend, r.trend_line, r.chance) for r in rows
+            )
         topics = {int(k): v for k, v in edition.topics.items()}
         return Edition(number, edition.date, edition.opened, found, topics, tuple(edition.notes or ()))
 
@@ -92,6 +94,7 @@ def _row(edition: int | None, candidate: Candidate, card: str) -> dict[str, Any]
     return {
         "edition_id": edition, "ordinal": candidate.ordinal, "paper_id": candidate.card.paper, "card": card,
         "since": candidate.since, "trend": candidate.trend, "trend_line": candidate.trend_line,
+        "chance": candidate.chance,
     }  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """Subscribers, what they want and when their next turn is due."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any
@@ -44,8 +45,9 @@ class Subscribers:
                 changed = db.execute(self._store.ignoring(s), row).rowcount > 0  # two confirmations make one subscriber
                 number = db.scalar(select(s.c.id).where(_is(subscriber.address))) or 0
             if changed:
+                before = _before(db, number)
                 db.execute(delete(t.interests).where(t.interests.c.subscriber_id == number))
-                if wants := _interest_rows(number, subscriber.interest):
+                if wants := _interest_rows(number, subscriber.interest, before):
                     db.execute(insert(t.interests), wants)
         return self.get(number)
 
@@ -129,7 +131,7 @@ class Subscribers:
         """Those of *numbers* that still want their mail, as of now."""
         wanted = t.subscribers.c.id.in_(numbers) & (t.subscribers.c.standing == Standing.ACTIVE)
         with self._store.read() as db:
-            return {r.id: _subscriber(r, Interest()) for r in db.execute(select(t.subscribers).where(wanted))}
+            return {r.id: _subscriber(r, Interest(), {}) for r in db.execute(select(t.subscribers).where(wanted))}
 
     def addresses(self, numbers: Iterable[int]) -> dict[int, str]:
         """By id; "" for the erased."""
@@ -168,10 +170,11 @@ def _people(db: Connection, rows: Sequence[Any]) -> list[Subscriber]:
         wanted = i.c.subscriber_id.in_(numbers[start : start + 400])
         for row in db.execute(select(i).where(wanted).order_by(i.c.subscriber_id, i.c.position)):
             interests[row.subscriber_id].append(row)
-    return [_subscriber(r, _interest(interests[r.id])) for r in rows]
+    added = {number: {i.topic_id: i.before for i in wants if i.before} for number, wants in interests.items()}
+    return [_subscriber(r, _interest(interests[r.id]), added[r.id]) for r in rows]
 
 
-def _subscriber(r: Any, interest: Interest) -> Subscriber:
+def _subscriber(r: Any, interest: Interest, added: Mapping[int, datetime]) -> Subscriber:
     schedule = Schedule(Cadence(r.cadence), r.hour, r.zone, tuple(r.days))
     return Subscriber(
         r.id,
@@ -185,6 +188,7 @@ def _subscriber(r: Any, interest: Interest) -> Subscriber:
         r.since,
         r.paused_until,
         _steering(r.steering) if r.steering else Steering(),
+        added,
     )
 
 
@@ -211,6 +215,14 @@ _PLURALS = {
 }
 
 
+def _before(db: Connection, number: int) -> dict[int, datetime | None]:
+    """By topic id the date of the last digest without it; for those that are not followed yet, of the last one."""
+    i, d = t.interests.c, t.digests.c
+    last = db.scalar(select(func.max(d.date)).where(d.subscriber_id == number))
+    followed = select(i.topic_id, i.before).where((i.subscriber_id == number) & (i.kind == "topic"))
+    return defaultdict(lambda: last, {topic: before for topic, before in db.execute(followed)})
+
+
 def _interest(rows: Iterable[Any]) -> Interest:
     topics: dict[int, float] = {}
     words: dict[str, tuple[str, ...]] = dict.fromkeys(_PLURALS.values(), ())
@@ -222,11 +234,19 @@ def _interest(rows: Iterable[Any]) -> Interest:
     return Interest(topics, **words)
 
 
-def _interest_rows(number: int, interest: Interest) -> list[dict[str, Any]]:
+def _interest_rows(number: int, interest: Interest, before: Mapping[int, datetime | None]) -> list[dict[str, Any]]:
     wants: list[tuple[str, int | None, str | None, float]] = []
     wants += [("topic", topic, None, weight) for topic, weight in interest.topics.items()]
     wants += [(kind, None, text, 1.0) for kind, plural in _PLURALS.items() for text in getattr(interest, plural)]
     return [
-        {"subscriber_id": number, "position": position, "kind": kind, "topic_id": topic, "text": text, "weight": weight}
+        {
+            "subscriber_id": number,
+            "position": position,
+            "kind": kind,
+            "topic_id": topic,
+            "text": text,
+            "weight": weight,
+            "before": before[topic] if topic else None,
+        }
         for position, (kind, topic, text, weight) in enumerate(wants)
     ]

@@ -208,6 +208,7 @@ interests = Table(
     Column("topic_id", ForeignKey("topics.id")),
     Column("text", Text),
     Column("weight", Float, nullable=False),
+    Column("before", Instant),  # date of the last digest without this topic; null: it was there from the start
 )
 
 # one for each subscriber and paper; the last one counts
@@ -290,6 +291,7 @@ candidates = Table(
     Column("since", Instant, nullable=False),
     Column("trend", Float, nullable=False),
     Column("trend_line", Text, nullable=False),
+    Column("chance", Float, nullable=False, server_default="0"),
 )
 
 # compiled templates by content, so that any mail can be rebuilt after the template has changed

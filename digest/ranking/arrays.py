@@ -1,25 +1,33 @@
-"""An edition's candidates and a batch of interests as arrays: what features look at."""
+"""An edition's candidates and a batch of wishes as arrays: what features look at."""
 
 import unicodedata
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache, reduce
+from itertools import chain
 from math import isfinite
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import NDArray
 
-from digest.model import Candidate, Interest, Topic
+from digest.model import Candidate, Interest, Steering, Topic
+from digest.ranking import Feature, profile
 from digest.ranking.text import WORD, Rows, Texts, folded
+from digest.ranking.trend import unfaded
 
-T = TypeVar("T", bound=Hashable)
 REFS = 1 << 16  # ordinals and what reasons point at are frozen in two bytes
 DAY = 86_400.0
 IN_CATEGORY = 0.15  # further evidence for a topic: the paper is filed where the topic says,
 HAS_KEYWORD = 0.45  # or holds one of its keywords
+HEAVIEST = 100.0  # weight of a topic; no wish can be so heavy that it outweighs what rules a paper out
+ROOM = 8_000_000  # numbers on a shelf before it is cleared: 32 MB
+CLOSE = 0.6  # evidence of a vote that speaks for most papers, and so for none
 
 
+@lru_cache(maxsize=1 << 16)
 def person(name: str) -> str:
     """A name as two lists of authors agree on it: no case, accents or punctuation; "Family, Given" turned round."""
     family, comma, given = name.partition(",")
@@ -33,47 +41,97 @@ def filings(category: str) -> set[str]:
     return {name, name.partition(".")[0]}
 
 
-class Wants(Generic[T]):
-    """What each interest of a batch wants of one kind: *things*, each once, and *weights* (interests × things)."""
-
-    def __init__(self, rows: Iterable[Mapping[T, float]]) -> None:
-        places: dict[T, int] = {}
-        data: list[float] = []
-        columns: list[int] = []
-        ends = [0]
-        for row in rows:
-            for thing, weight in row.items():
-                if weight and isfinite(weight):
-                    columns.append(places.setdefault(thing, len(places)))
-                    data.append(weight)
-            ends.append(len(data))
-        self.things: tuple[T, ...] = tuple(places)
-        self.weights: Any = sp.csr_array(
-            (np.array(data, dtype=np.float32), np.array(columns, dtype=np.int32), np.array(ends, dtype=np.int32)),
-            shape=(len(ends) - 1, len(places)),
-        )
-
-    def spread(self, none: Rows, rows: Iterable[Rows]) -> Rows:
-        """interests × papers from one row for each thing; a single row of *none* when nobody wants anything."""
-        result: Rows = self.weights @ np.stack(list(rows)) if self.things else none[np.newaxis, :]
-        return result
+AS_USUAL = Steering()
 
 
-class Interests:
-    """A batch of interests, one row each."""
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What one turn asks of an edition."""
 
-    def __init__(self, interests: Sequence[Interest]) -> None:
-        self.all = interests
-        self.topics = Wants(interest.topics for interest in interests)
-        self.texts = Wants(dict.fromkeys(interest.texts, 1.0) for interest in interests)
-        self.keywords = Wants(dict.fromkeys(interest.keywords, 1.0) for interest in interests)
-        self.categories = Wants(dict.fromkeys(map(str.casefold, interest.categories), 1.0) for interest in interests)
-        self.authors = Wants(dict.fromkeys(map(person, interest.authors), 1.0) for interest in interests)
-        self.exclusions = Wants(dict.fromkeys(interest.exclusions, 1.0) for interest in interests)
-        self.open = np.array(
-            [not (i.topics or i.texts or i.keywords or i.categories or i.authors) for i in interests], dtype=bool
-        )
+    interest: Interest
+    count: int
+    had: frozenset[int]
+    """papers that were sent already"""
+    after: datetime
+    """only what became a candidate then or later"""
+    votes: tuple[tuple[int, int], ...] = ()
+    """papers voted up (+1) or down (-1); see `Ranker.read`"""
+    steering: Steering = AS_USUAL
+    whole: bool = False
+    """for a mail that looks back at the whole time since *after*: what trended at its beginning counts like news"""
+    again: Mapping[int, frozenset[int]] = field(default_factory=dict)
+    """by topic what was sent before it was followed, and comes again if the topic brings it"""
+
+    @property
+    def open(self) -> bool:
         """wants whatever is trending"""
+        i = self.interest
+        return not (i.topics or i.texts or i.keywords or i.categories or i.authors or self.votes)
+
+
+class _Numbers(dict[Hashable, int]):
+    """Thing to its row; asking for an unknown one allots the next."""
+
+    def __init__(self, rows: "Shelf") -> None:
+        self._shelf = rows
+        self.new: list[Hashable] = []
+
+    def __missing__(self, thing: Hashable) -> int:
+        self[thing] = number = self._shelf.allot(thing)
+        self.new.append(thing)
+        return number
+
+
+class Shelf:
+    """What each thing that was named says of every candidate: a row worked out once, for all wishes to come."""
+
+    def __init__(self, candidates: "Candidates", features: Sequence[Feature]) -> None:
+        self._candidates, self._features = candidates, features
+        self._most = max(ROOM // max(len(candidates.all), 1), 1024)
+        self.clear()
+
+    def clear(self) -> None:
+        self.rows: Rows = np.zeros((0, len(self._candidates.all)), dtype=np.float32)
+        self.kinds = np.zeros(0, dtype=np.int8)
+        """the place of its feature, by row"""
+        self.things: list[Any] = []
+        self._numbers = [_Numbers(self) for _ in self._features]
+
+    def allot(self, thing: Hashable) -> int:
+        self.things.append(thing)
+        return len(self.things) - 1
+
+    def wants(self, wishes: Sequence[Wish], scale: Sequence[NDArray[np.float32]]) -> Any:
+        """wishes × rows: how much each wish wants of each, the weights of a feature times its *scale* (by wish)."""
+        if len(self.things) > self._most:
+            self.clear()
+        owners, columns, weights = [], [], []
+        for numbers, feature, by in zip(self._numbers, self._features, scale, strict=True):
+            named = [feature.things(wish) for wish in wishes]
+            counts = np.fromiter(map(len, named), np.intp, len(named))
+            total = int(counts.sum())
+            owners.append(np.repeat(np.arange(len(named)), counts))
+            columns.append(np.fromiter(map(numbers.__getitem__, chain.from_iterable(named)), np.int32, total))
+            given = np.fromiter(chain.from_iterable(things.values() for things in named), np.float32, total)
+            weights.append(np.clip(np.nan_to_num(given), -HEAVIEST, HEAVIEST) * by[owners[-1]])
+        self._fill()
+        owner = np.concatenate(owners)
+        order = np.argsort(owner, kind="stable")
+        ends = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=len(wishes)))])
+        data = np.concatenate(weights)[order], np.concatenate(columns)[order], ends
+        return sp.csr_array(data, shape=(len(wishes), len(self.rows)))
+
+    def _fill(self) -> None:
+        missing = len(self.things) - len(self.rows)
+        if missing > 0:
+            missing = max(missing, len(self.rows) // 2)  # with some to spare, since making room copies all
+            self.rows = np.concatenate([self.rows, np.zeros((missing, self.rows.shape[1]), dtype=np.float32)])
+            self.kinds = np.concatenate([self.kinds, np.zeros(missing, dtype=np.int8)])
+        for kind, (numbers, feature) in enumerate(zip(self._numbers, self._features, strict=True)):
+            if numbers.new:
+                places = [numbers[thing] for thing in numbers.new]
+                self.rows[places], self.kinds[places] = feature.scores(self._candidates, numbers.new), kind
+                numbers.new = []
 
 
 def _index(named: Sequence[Sequence[set[str]]]) -> dict[str, list[int]]:
@@ -100,11 +158,16 @@ class Candidates:
         self.trend = np.array(
             [c.trend if c.trend_line and isfinite(c.trend) else 0 for c in self.all], dtype=np.float32
         )
+        self.chance = np.array([c.chance if isfinite(c.chance) else 0 for c in self.all], dtype=np.float32)
+        self.peak = unfaded(self.trend, self.age)
         cards = [candidate.card for candidate in self.all]
         self.texts = Texts([(card.title, card.abstract) for card in cards])
         self.filings = [[filings(category) for category in card.categories] for card in cards]
+        self.languages = [card.language for card in cards]
         self.writers = [[{person(author)} for author in card.authors] for card in cards]
         self._filed, self._written = _index(self.filings), _index(self.writers)
+        self._voted: dict[int, int] = {}
+        self._unit, self._standing = self.texts.others([])
         self._words: dict[int, tuple[dict[str, int], dict[int, int]]] = {}
         self.holding = lru_cache(maxsize=1024)(self.texts.holding)  # many want, or rule out, the same
         relevance = self._relevance(topics)
@@ -145,6 +208,37 @@ class Candidates:
     def excluded(self, exclusion: str) -> Rows:
         """More than 0 for each paper that a word, phrase, category or author rules out."""
         return self.best([self.holding(exclusion), self.filed(exclusion), self.written(exclusion)])
+
+    def foreign(self, languages: Sequence[str]) -> NDArray[np.bool_]:
+        """Which papers are known to be in none of these languages."""
+        return np.array([bool(languages and known) and known not in languages for known in self.languages], dtype=bool)
+
+    def unread(self, papers: Iterable[int]) -> set[int]:
+        return set(papers) - self._voted.keys()
+
+    def read(self, papers: Mapping[int, str]) -> None:
+        """Title and, from the second line on, abstract of papers that somebody voted on, candidates or not."""
+        documents = [(title, abstract) for title, _, abstract in (text.partition("\n") for text in papers.values())]
+        unit, standing = self.texts.others(documents)
+        self._voted.update(zip(papers, range(len(self._voted), len(self._voted) + len(papers)), strict=True))
+        self._unit = sp.vstack([self._unit, unit], format="csr")
+        self._standing = np.concatenate([self._standing, standing])
+
+    def liked(self, papers: Sequence[int]) -> Rows:
+        """How much each of these papers, when voted up, speaks for each candidate; 0 for papers that were not read."""
+        rows = np.zeros((len(papers), len(self.all)), dtype=np.float32)
+        which = [n for n, paper in enumerate(papers) if paper in self._voted]
+        at = [self._voted[papers[n]] for n in which]
+        for start in range(0, len(at), 256):
+            some = at[start : start + 256]
+            evidence = profile.alike(self.texts, self._unit[some], self._standing[some])
+            rows[which[start : start + 256]] = np.maximum(evidence - CLOSE, 0)
+        return rows
+
+    def shared(self, pairs: Sequence[tuple[int, int]]) -> list[int]:
+        """For pairs of a voted paper and the place of a candidate the column that says most of what they share."""
+        papers, places = zip(*pairs, strict=True)
+        return self.texts.shared(self._unit[[self._voted[paper] for paper in papers]], places)
 
     def _marked(self, places: list[int]) -> Rows:
         row = self.none

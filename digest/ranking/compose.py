@@ -1,59 +1,94 @@
 """Each subscriber's picks, with their reasons: scores for whole batches, then the best that are not all alike."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
+from itertools import chain, repeat
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from digest.model import Candidate, Interest, Pick, Reason, ReasonCode, Topic
-from digest.ranking.arrays import REFS, Candidates, Interests
-from digest.ranking.features import FEATURES, NOTHING
+from digest.model import Candidate, Picks, ReasonCode, Steering, Topic
+from digest.ranking.arrays import REFS, Candidates, Shelf, Wish
+from digest.ranking.features import FEATURES, NOTHING, Excluded
 from digest.ranking.text import Rows
+
+__all__ = ["Ranker", "Wish"]
 
 BATCH = 512  # wishes scored at once, so that memory does not grow with the audience
 POOL, SHORT = 64, 20  # so many of the best are enough to choose that many from; longer lists are chosen from all
 STEPS = 10_000  # scores are compared in ten-thousandths, so that equals are equal on every machine
+HIGHEST = 64.0  # among scores beyond, any may come into the pool
+GENERAL = (ReasonCode.TREND, ReasonCode.FRESH, ReasonCode.PROMISING, ReasonCode.EXPLORE)  # they point at nothing
 MOST = 60_000.0  # about the largest score that half precision holds
 ALIKE, SAME = 0.5, 0.7  # score lost to full likeness with a better pick; likeness from which two papers are one
 ASKED = 0.25  # score for being asked for at all: a faint match comes before a middling trend
-NOTABLE = 0.15  # trend that is worth telling somebody who asked for other things
-GENERAL = (ReasonCode.TREND, ReasonCode.FRESH)  # what nobody has to ask for
+TREND, FRESH = 0.5, 0.05  # score for the strongest trend, and for having become a candidate this moment
+NOTABLE = 0.15  # trend that is worth telling somebody who asked for other things,
+UNUSUAL = 0.05  # and one that is worth a look beyond them
+PROMISE = 0.5  # the trend that a paper may come to, by the chance that it will
+FITTING = 0.5  # relevance to a new topic from which it brings back what was sent before
 BARRED = -1e6  # the score of what must not be picked
+FROZEN = np.dtype([("ordinal", "<u2"), ("score", "<f2"), ("c1", "u1"), ("r1", "<u2"), ("c2", "u1"), ("r2", "<u2")])
+"""a pick as `model.pack` freezes it"""
+
+LOSS = np.arange(256, dtype=np.float32) * np.float32(ALIKE / 255)  # of score, by likeness
+LOSS[int(SAME * 255) :] = -BARRED
+WAYS = 256  # that are kept
 
 Places = NDArray[np.int64]
-Values = NDArray[np.float64]
+_Key = tuple[Steering, bool, bool, datetime]
 
 
-@dataclass(frozen=True)
-class Wish:
-    """What one turn asks of an edition."""
+class _Way(NamedTuple):
+    """What is the same for all wishes that are steered alike."""
 
-    interest: Interest
-    count: int
-    had: frozenset[int]
-    """papers that were sent already"""
-    after: datetime
-    """only what became a candidate then or later"""
+    steering: Steering
+    open: bool
+    near: Rows
+    """score of each candidate beside what was asked, if it was,"""
+    far: Rows
+    """and if it was not"""
+    told: Rows
+    """the share of the trend, where it is worth telling"""
 
 
 class Ranker:
     """The candidates of one edition, ready for any number of wishes."""
 
     def __init__(self, candidates: Sequence[Candidate], topics: Sequence[Topic], now: datetime) -> None:
-        self._candidates = Candidates(candidates, topics, now)
-        self._likeness = self._candidates.texts.likeness()
-        self._papers = frozenset(self._candidates.places)
+        known = self._candidates = Candidates(candidates, topics, now)
+        self._likeness = known.texts.likeness()
+        self._ways: dict[_Key, _Way] = {}
+        self._shelf = Shelf(known, [*(feature for feature, _ in FEATURES), Excluded()])
+        self._codes = np.array([*(feature.code for feature, _ in FEATURES), 0], dtype=np.int64)
+        self._fresh = np.exp2(-known.age / 2, dtype=np.float32) * np.float32(FRESH)  # halves in two days
+        promising = np.where(known.trend > 0, known.trend, known.chance * np.float32(PROMISE))
+        self._trend = np.stack([promising, np.where(known.trend > 0, known.peak, promising)])
+        """for a mail about the day, and for one that looks back at all of it"""
+        self._code_of_trend = np.where(known.trend > 0, ReasonCode.TREND, ReasonCode.PROMISING)
+        beyond = np.lexsort((np.arange(len(known.all)), -np.rint(promising * STEPS)))[:POOL]
+        self._beyond = beyond[promising[beyond] >= UNUSUAL]
 
-    def picks(self, wishes: Sequence[Wish]) -> list[tuple[Pick, ...]]:
+    def unread(self, wishes: Iterable[Wish]) -> set[int]:
+        """Papers voted on that `read` has not been given yet."""
+        return self._candidates.unread(paper for wish in wishes for paper, _ in wish.votes)
+
+    def read(self, papers: Mapping[int, str]) -> None:
+        """Title and, from the second line on, abstract of papers that somebody voted on.
+
+        A vote on a paper that was never read says nothing.
+        """
+        self._candidates.read(papers)
+
+    def picks(self, wishes: Sequence[Wish]) -> list[Picks]:
         """For each wish its picks, best first, at most *count*; equals by ordinal, whoever else is in the batch.
 
         A paper is picked for what was asked or for its trend, never just for being there; only who asks for nothing in
         particular gets the rest as well, newest first. Scores have lost what their likeness to better picks costs.
+        What is there to explore comes last.
         """
-        picks: dict[int, tuple[Pick, ...]] = {}
+        picks: dict[int, Picks] = {}
         for short, pool in ((True, POOL), (False, len(self._candidates.all))):
             which = [i for i, wish in enumerate(wishes) if (wish.count <= SHORT) is short]
             for start in range(0, len(which), BATCH):
@@ -61,81 +96,181 @@ class Ranker:
                 picks.update(zip(batch, self._batch([wishes[i] for i in batch], pool), strict=True))
         return [picks[i] for i in range(len(wishes))]
 
-    def _batch(self, wishes: Sequence[Wish], pool: int) -> list[tuple[Pick, ...]]:
+    def _batch(self, wishes: Sequence[Wish], pool: int) -> list[Picks]:
         known = self._candidates
         if not known.all:
-            return [()] * len(wishes)
-        interests = Interests([wish.interest for wish in wishes])
-        terms = [np.float32(weight) * feature.scores(known, interests) for feature, weight in FEATURES]
-        asked = sum(term for term, (feature, _) in zip(terms, FEATURES, strict=True) if feature.code not in GENERAL)
-        general = sum(term for term, (feature, _) in zip(terms, FEATURES, strict=True) if feature.code in GENERAL)
-        eligible = self._allowed(wishes, interests)
-        eligible &= (asked > 0) | (known.trend >= NOTABLE) | interests.open[:, np.newaxis]
-        total = asked + np.float32(ASKED) * (asked > 0) + general
-        scores = np.where(eligible, np.clip(total, -MOST, MOST), np.float32(BARRED))
-        counts = np.array([wish.count for wish in wishes])[:, np.newaxis]
-        places, values = self._best(scores, int(counts.max()), pool)
-        picked = (values > BARRED) & (np.arange(values.shape[1]) < counts)
-        (rows, _), places = np.nonzero(picked), places[picked]
-        shares = np.stack([np.broadcast_to(term, scores.shape)[rows, places] for term in terms])
-        ordinals, reasons = known.ordinals[places].tolist(), self._reasons(interests, rows, places, shares)
-        picks = list(map(Pick, ordinals, values[picked].tolist(), reasons))
-        ends = np.cumsum(picked.sum(axis=1)).tolist()
-        return [tuple(picks[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
+            return [Picks()] * len(wishes)
+        numbers: dict[_Key, int] = {}
+        keys = [(w.steering, w.whole, w.open, w.after) for w in wishes]
+        which = np.fromiter((numbers.setdefault(key, len(numbers)) for key in keys), np.intp, len(keys))
+        ways = [self._way(key) for key in numbers]
+        mine = _of([way.steering.mine for way in ways], which)
+        scale = [*(np.float32(weight) * mine for _, weight in FEATURES), np.full(len(wishes), BARRED, np.float32)]
+        wants = self._shelf.wants(wishes, scale)
+        asked: Rows = wants @ self._shelf.rows
+        asked[self._had(wishes)] = BARRED
+        few = which if len(ways) > 1 else np.zeros(1, dtype=np.intp)
+        far, near = (np.stack(rows)[few] for rows in zip(*((way.far, way.near) for way in ways), strict=True))
+        scores = np.where(asked > 0, asked + near, asked + far)
+        counts = np.array([max(wish.count, 0) for wish in wishes])
+        chosen, values = self._best(scores, ways, which, wants, counts, pool)
+        slots = np.minimum(_of([0 if way.open else way.steering.explore for way in ways], which), counts // 3)
+        exploring = self._explore(asked, near, chosen, values, slots.astype(np.int64), counts)
+        picked = values > BARRED / 2
+        owner, place = np.nonzero(picked)[0], chosen[picked]
+        frozen = np.zeros(len(owner), dtype=FROZEN)
+        frozen["ordinal"], frozen["score"] = known.ordinals[place], values[picked]
+        trend = np.stack([way.told for way in ways])[which[owner], place]
+        self._tell(frozen, wants, owner, place, trend, exploring[picked])
+        data, ends = frozen.tobytes(), (FROZEN.itemsize * np.cumsum(picked.sum(axis=1))).tolist()
+        return [Picks(data[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
 
-    def _allowed(self, wishes: Sequence[Wish], interests: Interests) -> NDArray[np.bool_]:
-        """interests × candidates: in time, not excluded, not sent before"""
-        known = self._candidates
-        barred = interests.exclusions.spread(known.none, map(known.excluded, interests.exclusions.things)) > 0
-        allowed: NDArray[np.bool_] = known.since >= np.array([wish.after.timestamp() for wish in wishes])[:, np.newaxis]
-        allowed &= ~barred
-        had = [wish.had & self._papers for wish in wishes]
-        places = [known.places[paper] for papers in had for paper in papers]
-        allowed[np.repeat(np.arange(len(wishes)), [len(papers) for papers in had]), places] = False
-        return allowed
+    def _way(self, key: _Key) -> _Way:
+        if key not in self._ways:
+            known, (steering, whole, open_, after) = self._candidates, key
+            trend = self._trend[int(whole)] * (steering.trending > 0)
+            general = trend * np.float32(TREND * steering.trending) + self._fresh
+            barred = (known.since < after.timestamp()) | known.foreign(steering.languages)
+            near = np.where(barred, np.float32(BARRED), general + np.float32(ASKED * steering.mine))
+            far = np.where(barred | ((trend < NOTABLE) & (not open_)), np.float32(BARRED), general)
+            # a faint trend is no reason beside others
+            told = np.where((trend >= NOTABLE) | open_, trend * np.float32(TREND), 0)
+            if len(self._ways) >= WAYS:
+                self._ways.clear()
+            self._ways[key] = _Way(steering, open_, near, far, told)
+        return self._ways[key]
 
-    def _best(self, scores: Rows, count: int, pool: int) -> tuple[Places, Values]:
+    def _had(self, wishes: Sequence[Wish]) -> tuple[Places, Places]:
+        """Which wish must not have which candidate again."""
+        number = self._candidates.places.get
+        had = [wish.had - self._again(wish) if wish.again else wish.had for wish in wishes]
+        sizes = np.fromiter(map(len, had), np.int64, len(had))
+        places = np.fromiter(map(number, chain.from_iterable(had), repeat(-1)), np.int64, int(sizes.sum()))
+        here = places >= 0
+        return np.repeat(np.arange(len(had)), sizes)[here], places[here]
+
+    def _again(self, wish: Wish) -> set[int]:
+        """What was sent before a topic was followed that it fits well."""
+        fits, places = self._candidates.topic, self._candidates.places
+        return {
+            paper
+            for topic, papers in wish.again.items()
+            for paper in papers & places.keys()
+            if fits(topic)[places[paper]] >= FITTING
+        }
+
+    def _best(
+        self, scores: Rows, ways: Sequence[_Way], which: Places, wants: Any, counts: Places, pool: int
+    ) -> tuple[Places, Rows]:
         """The best places and their scores, BARRED where none is left; each pick makes papers like it worth less."""
-        size = scores.shape[1]
-        keys = np.rint(scores * np.float32(STEPS)).astype(np.int64)
-        keys *= size
-        keys += np.arange(size)[::-1]  # score and place in one number: equals stand in the order of their ordinals
-        if pool < size:
-            keys = np.partition(keys, size - pool, axis=1)[:, size - pool :]
-        keys = np.sort(keys, axis=1)[:, ::-1]
-        places, worth = size - 1 - keys % size, keys // size / STEPS
-        left, alike, rows = worth, np.zeros(worth.shape, dtype=np.uint8), np.arange(len(worth))
-        picked: list[Places] = []
-        values: list[Values] = []
-        for _ in range(min(max(count, 1), worth.shape[1])):
+        places, rows, size = _pool(scores, pool), np.arange(len(scores)), scores.shape[1]
+        worth = np.rint(np.clip(np.take_along_axis(scores, places, axis=1), BARRED, MOST) * STEPS) / np.float32(STEPS)
+        worth[worth < _of([max(way.steering.least, BARRED / 2) for way in ways], which)[:, np.newaxis]] = BARRED
+        quota = _of([way.steering.quota for way in ways], which)
+        limited = np.flatnonzero(quota > 0)
+        subjects = self._subjects(wants, limited, places[limited])
+        taken = np.zeros(subjects.shape, dtype=np.int64)
+        left, alike = worth.copy(), np.zeros(worth.shape, dtype=np.uint8)
+        chosen = np.zeros((len(scores), max(int(counts.max()), 1)), dtype=np.int64)
+        values = np.full(chosen.shape, BARRED, dtype=np.float32)
+        for step in range(min(chosen.shape[1], worth.shape[1])):
             best = left.argmax(axis=1)
-            picked.append(places[rows, best])
-            values.append(left[rows, best])
-            np.maximum(alike, self._likeness.take(picked[-1][:, np.newaxis] * size + places), out=alike)
+            chosen[:, step] = place = places[rows, best]
+            values[:, step] = left[rows, best]
+            np.maximum(alike, self._likeness.take(place[:, np.newaxis] * size + places), out=alike)
             worth[rows, best] = BARRED
-            left = np.where(alike < SAME * 255, worth - alike * (ALIKE / 255), BARRED)
-        return np.stack(picked, axis=1), np.stack(values, axis=1).round(4)
+            if len(limited):
+                subject = np.take_along_axis(subjects, best[limited, np.newaxis], axis=1)
+                taken += (subjects == subject) & (subject >= 0)
+                worth[limited] = np.where(taken < quota[limited, np.newaxis], worth[limited], BARRED)
+            left = worth - LOSS.take(alike)
+        values[np.arange(chosen.shape[1]) >= counts[:, np.newaxis]] = BARRED
+        return chosen, values
 
-    def _reasons(self, interests: Interests, rows: Places, places: Places, shares: Rows) -> list[tuple[Reason, ...]]:
+    def _explore(
+        self, asked: Rows, near: Rows, chosen: Places, values: Rows, slots: Places, counts: Places
+    ) -> NDArray[np.bool_]:
+        """Put the best of what was not asked for in the last places of who wants it; which picks are such."""
+        exploring = np.zeros(chosen.shape, dtype=bool)
+        most = min(int(slots.max()), len(self._beyond))
+        if most <= 0:
+            return exploring
+        own = values > BARRED / 2
+        asked[np.nonzero(own)[0], chosen[own]] = BARRED
+        beyond = asked[:, self._beyond]
+        free = (beyond <= 0) & (beyond > BARRED / 2) & (near[:, self._beyond] > BARRED / 2)
+        first = np.argsort(~free, axis=1, kind="stable")[:, :most]
+        places = self._beyond[first]
+        twins = (self._likeness[places[:, :, np.newaxis], chosen[:, np.newaxis]] >= SAME * 255) & own[:, np.newaxis]
+        good = np.take_along_axis(free, first, axis=1) & (np.arange(most) < slots[:, np.newaxis]) & ~twins.any(axis=2)
+        found = good.sum(axis=1) * own[:, 0]  # nothing else to send: no mail for a look beyond
+        start = np.minimum(own.sum(axis=1), counts - found)
+        values[np.arange(values.shape[1]) >= start[:, np.newaxis]] = BARRED
+        row, nth = np.nonzero(good & (found > 0)[:, np.newaxis])
+        at = start[row] + (np.cumsum(good, axis=1) - 1)[row, nth]
+        chosen[row, at], exploring[row, at] = places[row, nth], True
+        general = self._trend[0, chosen[row, at]] * np.float32(TREND) + self._fresh[chosen[row, at]]
+        values[row, at] = np.minimum(general, values[row, start[row] - 1])  # the last, whatever it is worth
+        return exploring
+
+    def _worth(self, wants: Any, owner: Places, place: Places) -> tuple[Places, Rows]:
+        """For pairs of a wish and a candidate the things that the wish wants, and what each adds to the score."""
+        starts, widths = wants.indptr[owner][:, np.newaxis], np.diff(wants.indptr)[owner][:, np.newaxis]
+        steps = np.arange(widths.max(initial=0))
+        at = np.minimum(starts + steps, len(wants.data) - 1)
+        things = wants.indices[at]
+        return things, np.where(steps < widths, wants.data[at] * self._shelf.rows[things, place[:, np.newaxis]], 0)
+
+    def _subjects(self, wants: Any, owners: Places, places: Places) -> Places:
+        """The topic that fits each of these places best, as its row on the shelf; NOTHING where none does."""
+        things, worth = self._worth(wants, np.repeat(owners, places.shape[1]), places.ravel())
+        worth[self._codes[self._shelf.kinds[things]] != ReasonCode.TOPIC] = 0
+        best = worth.argmax(axis=1, keepdims=True) if worth.size else np.zeros((len(worth), 0), dtype=np.int64)
+        subject = np.where(np.take_along_axis(worth, best, 1) > 0, np.take_along_axis(things, best, 1), NOTHING)
+        return subject.reshape(places.shape)
+
+    def _tell(
+        self, frozen: Any, wants: Any, owner: Places, place: Places, trend: Rows, exploring: NDArray[np.bool_]
+    ) -> None:
         """Why each pick was picked: what the (at most two) features with the greatest shares in its score point at."""
-        codes = [feature.code for feature, _ in FEATURES]
-        shares[codes.index(ReasonCode.FRESH)] = 0  # the last of reasons, see _why
-        faint = ~interests.open[rows] & (self._candidates.trend[places] < NOTABLE)
-        shares[codes.index(ReasonCode.TREND), faint] = 0
-        told = np.full((2, len(rows), 2), NOTHING)
-        for rank in told:
-            strongest, largest = shares.argmax(axis=0), shares.max(axis=0)
-            for number, (feature, _) in enumerate(FEATURES):
-                which = np.flatnonzero((strongest == number) & (largest > 0))
+        things, worth = self._worth(wants, owner, place)
+        codes = np.column_stack([self._codes[self._shelf.kinds[things]], self._code_of_trend[place]])
+        worth, things = np.column_stack([worth, trend]), np.column_stack([things, np.zeros_like(place)])
+        row = np.arange(len(owner))
+        for code, ref in (("c1", "r1"), ("c2", "r2")):
+            best = worth.argmax(axis=1)
+            told = np.where(worth[row, best] > 0, codes[row, best], 0)
+            refs = np.zeros(len(row), dtype=np.int64)
+            for feature, _ in FEATURES:
+                which = np.flatnonzero(told == feature.code)
                 if len(which):
-                    rank[which, 0] = feature.code
-                    rank[which, 1] = feature.refs(self._candidates, interests, rows[which], places[which])
-            shares[strongest, np.arange(len(rows))] = 0
-        return list(map(_why, *told[0].T.tolist(), *told[1].T.tolist()))
+                    names = map(self._shelf.things.__getitem__, things[which, best[which]].tolist())
+                    refs[which] = feature.refs(self._candidates, list(zip(names, place[which].tolist(), strict=True)))
+            known = (refs >= 0) & (refs < REFS)
+            frozen[code], frozen[ref] = np.where(known, told, 0), np.where(known, refs, 0)
+            worth[codes == told[:, np.newaxis]] = 0
+        lost = frozen["c1"] == 0  # what could not be told
+        frozen["c1"][lost], frozen["r1"][lost] = frozen["c2"][lost], frozen["r2"][lost]
+        frozen["c2"][lost] = 0
+        frozen["c2"][exploring] = np.where(trend > 0, self._code_of_trend[place], 0)[exploring]
+        frozen["c1"][exploring] = ReasonCode.EXPLORE
+        frozen["c1"][frozen["c1"] == 0] = ReasonCode.FRESH
+        for code, ref in (("c1", "r1"), ("c2", "r2")):
+            frozen[ref][np.isin(frozen[code], (0, *GENERAL))] = 0
 
 
-@lru_cache(maxsize=REFS)
-def _why(first: int, first_ref: int, second: int, second_ref: int) -> tuple[Reason, ...]:
-    reasons = ((first, first_ref), (second, second_ref))
-    told = tuple(Reason(ReasonCode(code), ref) for code, ref in reasons if 0 <= ref < REFS)
-    return told or (Reason(ReasonCode.FRESH),)
+def _pool(scores: Rows, size: int) -> Places:
+    """The places of the best *size* scores of each row, equals by place; in the order of the places."""
+    rows, width = scores.shape
+    if size >= width:
+        return np.tile(np.arange(width), (rows, 1))
+    bits = (width - 1).bit_length()  # score and place in one number, so that there are no equals
+    keys = np.rint(np.clip(scores, -HIGHEST, HIGHEST) * np.float32((1 << (30 - bits)) / HIGHEST)).astype(np.int32)
+    keys <<= bits
+    keys |= np.arange(width, dtype=np.int32)[::-1]
+    best = np.partition(keys, width - size, axis=1)[:, width - size :]
+    return np.sort(width - 1 - (best & ((1 << bits) - 1)), axis=1).astype(np.int64)
+
+
+def _of(values: Sequence[float], which: Places) -> Rows:
+    return np.array(values, dtype=np.float32)[which]

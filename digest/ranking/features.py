@@ -1,18 +1,16 @@
 """The terms of the score. A new one is a class here and a line in `FEATURES`."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from digest.model import ReasonCode
-from digest.ranking import Feature
-from digest.ranking.arrays import Candidates, Interests, person
+from digest.ranking import Feature, profile
+from digest.ranking.arrays import Candidates, Wish, person
 from digest.ranking.text import Rows, folded
 
 NOTHING = -1
-Places = NDArray[np.int64]
 
 
 class Telling(Feature, Protocol):
@@ -20,15 +18,11 @@ class Telling(Feature, Protocol):
 
     code: ReasonCode
 
-    def refs(self, candidates: Candidates, interests: Interests, rows: Places, places: Places) -> Sequence[int]:
-        """What the reason (see `ReasonCode`) points at for each row of the interests and place of a paper it scored.
+    def refs(self, candidates: Candidates, told: Sequence[tuple[Any, int]]) -> Sequence[int]:
+        """What the reason (see `ReasonCode`) points at, for pairs of a thing and the place of a paper it speaks for.
 
         NOTHING where that cannot be told.
         """
-
-
-def _pairs(rows: Places, places: Places) -> Iterable[tuple[int, int]]:
-    return zip(rows.tolist(), places.tolist(), strict=True)
 
 
 class TopicFit:
@@ -36,18 +30,14 @@ class TopicFit:
 
     code = ReasonCode.TOPIC
 
-    def scores(self, candidates: Candidates, interests: Interests) -> Rows:
-        return interests.topics.spread(candidates.none, map(candidates.topic, interests.topics.things))
+    def things(self, wish: Wish) -> Mapping[int, float]:
+        return wish.interest.topics
 
-    def refs(self, candidates: Candidates, interests: Interests, rows: Places, places: Places) -> Sequence[int]:
-        wants = interests.topics.weights
-        relevance = np.stack([candidates.topic(topic) for topic in interests.topics.things])
-        starts, widths = wants.indptr[rows], np.diff(wants.indptr)[rows]
-        steps = np.arange(widths.max())[np.newaxis, :]
-        at = np.minimum(starts[:, np.newaxis] + steps, len(wants.data) - 1)
-        worth = wants.data[at] * relevance[wants.indices[at], places[:, np.newaxis]]
-        best = np.where(steps < widths[:, np.newaxis], worth, -np.inf).argmax(axis=1)
-        return [interests.topics.things[column] for column in wants.indices[starts + best].tolist()]
+    def scores(self, candidates: Candidates, things: Sequence[int]) -> Rows:
+        return np.stack([candidates.topic(topic) for topic in things])
+
+    def refs(self, candidates: Candidates, told: Sequence[tuple[int, int]]) -> Sequence[int]:
+        return [topic for topic, _ in told]
 
 
 class TextFit:
@@ -55,14 +45,15 @@ class TextFit:
 
     code = ReasonCode.TEXT
 
-    def scores(self, candidates: Candidates, interests: Interests) -> Rows:
-        queries = [candidates.texts.query([(text, 1)]) for text in interests.texts.things]
-        return interests.texts.spread(candidates.none, candidates.texts.fit(queries))
+    def things(self, wish: Wish) -> Mapping[str, float]:
+        return dict.fromkeys(wish.interest.texts, 1.0)
 
-    def refs(self, candidates: Candidates, interests: Interests, rows: Places, places: Places) -> Sequence[int]:
-        texts = {row: interests.all[row].texts for row in rows.tolist()}
-        weights = {row: candidates.texts.query((text, 1) for text in told).weights for row, told in texts.items()}
-        return [_strongest(weights[row], candidates.words(place)[1]) for row, place in _pairs(rows, places)]
+    def scores(self, candidates: Candidates, things: Sequence[str]) -> Rows:
+        return candidates.texts.fit([candidates.texts.query([(text, 1)]) for text in things])
+
+    def refs(self, candidates: Candidates, told: Sequence[tuple[str, int]]) -> Sequence[int]:
+        weights = {text: candidates.texts.query([(text, 1)]).weights for text, _ in told}
+        return [_strongest(weights[text], candidates.words(place)[1]) for text, place in told]
 
 
 def _strongest(weights: Mapping[int, float], indices: Mapping[int, int]) -> int:
@@ -76,16 +67,14 @@ class Keywords:
 
     code = ReasonCode.KEYWORD
 
-    def scores(self, candidates: Candidates, interests: Interests) -> Rows:
-        return interests.keywords.spread(candidates.none, map(candidates.holding, interests.keywords.things))
+    def things(self, wish: Wish) -> Mapping[str, float]:
+        return dict.fromkeys(wish.interest.keywords, 1.0)
 
-    def refs(self, candidates: Candidates, interests: Interests, rows: Places, places: Places) -> Sequence[int]:
-        def ref(row: int, place: int) -> int:
-            phrases = filter(None, map(folded, interests.all[row].keywords))
-            strongest = max(phrases, key=lambda words: candidates.texts.held(f" {' '.join(words)} ", [place]))
-            return candidates.words(place)[0].get(strongest[0], NOTHING)
+    def scores(self, candidates: Candidates, things: Sequence[str]) -> Rows:
+        return np.stack([candidates.holding(keyword) for keyword in things])
 
-        return [ref(row, place) for row, place in _pairs(rows, places)]
+    def refs(self, candidates: Candidates, told: Sequence[tuple[str, int]]) -> Sequence[int]:
+        return [candidates.words(place)[0].get(folded(phrase)[0], NOTHING) for phrase, place in told]
 
 
 class Categories:
@@ -93,12 +82,14 @@ class Categories:
 
     code = ReasonCode.CATEGORY
 
-    def scores(self, candidates: Candidates, interests: Interests) -> Rows:
-        return interests.categories.spread(candidates.none, map(candidates.filed, interests.categories.things))
+    def things(self, wish: Wish) -> Mapping[str, float]:
+        return dict.fromkeys(map(str.casefold, wish.interest.categories), 1.0)
 
-    def refs(self, candidates: Candidates, interests: Interests, rows: Places, places: Places) -> Sequence[int]:
-        wanted = {row: {c.strip().casefold() for c in interests.all[row].categories} for row in rows.tolist()}
-        return [_first(candidates.filings[place], wanted[row]) for row, place in _pairs(rows, places)]
+    def scores(self, candidates: Candidates, things: Sequence[str]) -> Rows:
+        return np.stack([candidates.filed(category) for category in things])
+
+    def refs(self, candidates: Candidates, told: Sequence[tuple[str, int]]) -> Sequence[int]:
+        return [_first(candidates.filings[place], category.strip()) for category, place in told]
 
 
 class Authors:
@@ -106,41 +97,46 @@ class Authors:
 
     code = ReasonCode.AUTHOR
 
-    def scores(self, candidates: Candidates, interests: Interests) -> Rows:
-        return interests.authors.spread(candidates.none, map(candidates.written, interests.authors.things))
+    def things(self, wish: Wish) -> Mapping[str, float]:
+        return dict.fromkeys(map(person, wish.interest.authors), 1.0)
 
-    def refs(self, candidates: Candidates, interests: Interests, rows: Places, places: Places) -> Sequence[int]:
-        wanted = {row: set(map(person, interests.all[row].authors)) for row in rows.tolist()}
-        return [_first(candidates.writers[place], wanted[row]) for row, place in _pairs(rows, places)]
+    def scores(self, candidates: Candidates, things: Sequence[str]) -> Rows:
+        return np.stack([candidates.written(author) for author in things])
 
-
-def _first(names: Sequence[Iterable[str]], wanted: set[str]) -> int:
-    return next((index for index, name in enumerate(names) if wanted.intersection(name)), NOTHING)
+    def refs(self, candidates: Candidates, told: Sequence[tuple[str, int]]) -> Sequence[int]:
+        return [_first(candidates.writers[place], author) for author, place in told]
 
 
-class Trending:
-    """What the community says, the same for everybody."""
-
-    code = ReasonCode.TREND
-
-    def scores(self, candidates: Candidates, interests: Interests) -> Rows:
-        return candidates.trend[np.newaxis, :]
-
-    def refs(self, candidates: Candidates, interests: Interests, rows: Places, places: Places) -> Sequence[int]:
-        return [0] * len(rows)
+def _first(names: Sequence[set[str]], wanted: str) -> int:
+    return next((index for index, name in enumerate(names) if wanted in name), NOTHING)
 
 
-class Freshness:
-    """Halves with every two days since the paper became a candidate."""
+class Liked:
+    """Close to papers that the subscriber voted up, and not to those voted down."""
 
-    code = ReasonCode.FRESH
+    code = ReasonCode.LIKED
 
-    def scores(self, candidates: Candidates, interests: Interests) -> Rows:
-        fresh: Rows = np.exp2(-candidates.age[np.newaxis, :] / 2).astype(np.float32)
-        return fresh
+    def things(self, wish: Wish) -> Mapping[int, float]:
+        return profile.shares(wish.votes)
 
-    def refs(self, candidates: Candidates, interests: Interests, rows: Places, places: Places) -> Sequence[int]:
-        return [0] * len(rows)
+    def scores(self, candidates: Candidates, things: Sequence[int]) -> Rows:
+        return candidates.liked(things)
+
+    def refs(self, candidates: Candidates, told: Sequence[tuple[int, int]]) -> Sequence[int]:
+        columns = candidates.shared(told)
+        return [
+            candidates.words(place)[1].get(column, NOTHING) for column, (_, place) in zip(columns, told, strict=True)
+        ]
+
+
+class Excluded:
+    """Words, phrases, categories and authors that rule a paper out."""
+
+    def things(self, wish: Wish) -> Mapping[str, float]:
+        return dict.fromkeys(wish.interest.exclusions, 1.0)
+
+    def scores(self, candidates: Candidates, things: Sequence[str]) -> Rows:
+        return np.stack([candidates.excluded(exclusion) > 0 for exclusion in things]).astype(np.float32)
 
 
 FEATURES: tuple[tuple[Telling, float], ...] = (
@@ -149,6 +145,5 @@ FEATURES: tuple[tuple[Telling, float], ...] = (
     (Keywords(), 0.6),
     (Categories(), 0.25),
     (Authors(), 1.0),
-    (Trending(), 0.5),
-    (Freshness(), 0.05),
+    (Liked(), 0.8),
 )

@@ -1,12 +1,14 @@
 """What a reader's votes say about papers, fused with what they asked for in words.
 
-A vote says where the reader's papers stand among the latent directions, and which words they share that others lack.
-The more votes there are, the less the words of the question and the papers that fit them have to stand in for them.
+Each voted paper speaks for the papers that stand near it among the latent directions, and for those that share its
+words, above all the unusual ones. A profile is the weighted sum of what its votes say, so that it costs the same for a
+million readers as for one: a vote's word on every paper is worked out once.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
-from math import log
+from collections.abc import Mapping, Sequence
+from math import log, sqrt
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -14,7 +16,27 @@ import scipy.sparse as sp
 from digest.ranking.text import FOUND, MEANT, WORD, Query, Rows, Texts, fold, stem
 
 GUESSES = 3.0  # what the words let us guess is worth as many votes
-NEAR, ALIKE = 2.5, 4.0  # evidence for standing where the votes stand, and for full likeness with their common wording
+NEAR, ALIKE = 1.2, 7.0  # evidence for standing where a voted paper stands, and for full likeness with its wording
+UNUSUAL = 0.35  # how much more unusual words count, as a power of how rarely papers use them
+RARE = 0.001  # the share of a word in all papers below which it is no more unusual
+COMMON = 0.05  # likeness of two papers that one reader likes: the less alike, the less each is expected to say alone
+DOWN = 0.5  # what a vote down takes away, beside what a vote up adds
+
+
+def share(votes: int) -> float:
+    """What one of so many votes counts: together they count for more, the more they are."""
+    return 1 / ((votes + GUESSES) * sqrt(1 / votes + COMMON * (1 - 1 / votes)))
+
+
+def shares(votes: Sequence[tuple[int, int]]) -> Mapping[int, float]:
+    """Paper to what a vote on it counts, negative for a vote down."""
+    each = share(len(votes)) if votes else 0.0
+    return {paper: each if value > 0 else -DOWN * each for paper, value in votes}
+
+
+def alike(texts: Texts, unit: Any, places: Rows) -> Rows:
+    """voted × papers: what each voted paper says of every paper; *unit* and *places* as `Texts.others` has them."""
+    return NEAR * texts.nearness(places) + ALIKE * texts.wording(unit, UNUSUAL, RARE)
 
 
 def evidence(texts: Texts, queries: Sequence[Query], votes: Sequence[Sequence[int]]) -> Rows:
@@ -24,19 +46,16 @@ def evidence(texts: Texts, queries: Sequence[Query], votes: Sequence[Sequence[in
     """
     words, places, _ = texts.heard(queries)
     counts = np.array([[len(voted)] for voted in votes], dtype=np.float32).reshape(-1, 1)
-    trust: Rows = counts / (counts + np.float32(GUESSES))
-    liked = _liked(votes, texts)
-    stand: Rows = (1 - trust) * (MEANT * places + FOUND * texts.found(words)) + trust * NEAR * texts.standing(liked)
-    found: Rows = words + texts.nearness(stand) + trust * ALIKE * texts.wording(liked)
-    return found
-
-
-def _liked(votes: Sequence[Sequence[int]], texts: Texts) -> sp.csr_array:
-    """readers × papers, each row a mean"""
-    shares = [1 / len(voted) for voted in votes for _ in voted]
-    places = [place for voted in votes for place in voted]
-    ends = np.cumsum([0, *map(len, votes)])
-    return sp.csr_array((np.array(shares, dtype=np.float32), places, ends), shape=(len(votes), len(texts)))
+    guessed = np.float32(GUESSES) / (counts + np.float32(GUESSES))
+    result: Rows = words + texts.nearness(guessed * (MEANT * places + FOUND * texts.found(words)))
+    liked = sorted({place for voted in votes for place in voted})
+    if liked:
+        data = [share(len(voted)) for voted in votes for _ in voted]
+        columns = np.searchsorted(liked, [place for voted in votes for place in voted])
+        ends = np.cumsum([0, *map(len, votes)])
+        profiles = sp.csr_array((np.array(data, dtype=np.float32), columns, ends), shape=(len(votes), len(liked)))
+        result += profiles @ alike(texts, *texts.these(liked))
+    return result
 
 
 def telling(texts: Sequence[str], others: Sequence[str], most: int) -> list[str]:

@@ -41,7 +41,6 @@ USUAL, SPREAD, PRIOR = 0.1, 0.3, 20  # mean and deviation of a query's fit, beli
 OUTLIER = 8.0  # deviations above the mean that say no more than so many
 FIT, NAMED = 0.06, 0.2  # evidence for each deviation above the mean, and for the query's name as it stands
 MEANT, FOUND = 0.3, 0.9  # evidence for standing where the query's words stand, and where the best papers do
-USUAL_WORD = 0.001  # the share of a word in all papers below which it is no more unusual
 BEST, CLEAR = 10, 0.5  # so many papers fit best; if they have less evidence than this each, they count by less
 LOW, HIGH = 0.36, 1.05  # evidence of words for the best of the unrelated papers, and for one that is spot on,
 LOWER, HIGHER = 0.34, 0.55  # and what the latent directions add to that, to the lower the less, the fewer they are
@@ -145,6 +144,10 @@ class Texts:
             shape=(papers, width + len(self._keys)),
         )
 
+    def these(self, places: Sequence[int]) -> tuple[Any, Rows]:
+        """Some of these papers, as `others` has other papers."""
+        return self._unit[places], np.ascontiguousarray(self._places[:, places].T)
+
     def others(self, documents: Sequence[tuple[str, str]]) -> tuple[Any, Rows]:
         """Other papers as seen from here: documents × columns, and documents × directions; rows of length 1 or 0.
 
@@ -244,19 +247,19 @@ class Texts:
         near: Rows = sp.csr_array(places) @ self._places
         return near * np.float32(self._telling)
 
-    def standing(self, liked: Any) -> Rows:
-        """readers × directions: the mean of where the papers stand that each likes (readers × papers, sparse)."""
-        standing: Rows = liked @ self._places.T
-        return standing
-
-    def wording(self, liked: Any) -> Rows:
-        """readers × papers: likeness with the words of the papers that each likes, above all with the unusual ones."""
-        common = (liked @ self._unit).tocsr()
-        common.data *= np.sqrt(common.data / (self._usual[common.indices] + USUAL_WORD))
-        lengths = np.sqrt(common.power(2).sum(axis=1))
-        common.data /= np.repeat(np.maximum(lengths, 1e-9), np.diff(common.indptr))
-        wording: Rows = (common @ self._unit_by_column).toarray()
+    def wording(self, unit: Any, power: float, rare: float) -> Rows:
+        """documents × papers: likeness of wording, above all where it is unusual; *unit* as from `others`."""
+        unusual = unit.copy()
+        unusual.data /= (self._usual[unit.indices] + rare) ** power
+        unusual.data /= np.repeat(np.sqrt(unusual.power(2).sum(axis=1)) + np.float32(1e-9), np.diff(unit.indptr))
+        wording: Rows = (unusual @ self._unit_by_column).toarray()
         return wording
+
+    def shared(self, unit: Any, places: Sequence[int]) -> list[int]:
+        """The column of the word that says most of what each document shares with the paper at its place, or -1."""
+        common = unit.multiply(self._unit[list(places)]).tocsr()[:, : len(self._columns.stems)]
+        ends = pairwise(common.indptr.tolist())
+        return [int(common.indices[a + common.data[a:b].argmax()]) if a < b else -1 for a, b in ends]
 
     def __len__(self) -> int:
         return self._size

@@ -7,6 +7,7 @@ from datetime import date, datetime
 from math import ceil, floor, isfinite, prod
 
 import numpy as np
+from numpy.typing import NDArray
 
 from digest.model import Signal
 
@@ -86,6 +87,14 @@ def trends(signals: Iterable[Signal], since: Mapping[int, datetime], now: dateti
         paper: Trend(1 - prod(1 - strength for strength, _ in sources), max(sources)[1])
         for paper, sources in told.items()
     }
+
+
+def unfaded(values: NDArray[np.float32], days: NDArray[np.float64]) -> NDArray[np.float32]:
+    """What these trends of papers so many days old would be if they had not faded (with two sources, about that)."""
+    whole: NDArray[np.float32] = np.minimum(values * np.exp2(days * 24 / HALF_LIFE), np.maximum(values, CAP)).astype(
+        np.float32
+    )
+    return whole
 
 
 def _said(signals: Iterable[Signal], since: Mapping[int, datetime], now: datetime) -> dict[tuple[int, str], _Said]:

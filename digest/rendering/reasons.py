@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from digest.model import Candidate, Edition, Reason, ReasonCode
 from digest.rendering.words import clean
 
+GENERAL = (ReasonCode.TREND, ReasonCode.FRESH, ReasonCode.PROMISING, ReasonCode.EXPLORE)
+
 
 def phrase(reason: Reason, candidate: Candidate, edition: Edition) -> str:
     """`you follow Long context`; empty when the topic was not known yet when the edition was opened."""
@@ -21,9 +23,23 @@ def phrase(reason: Reason, candidate: Candidate, edition: Edition) -> str:
             return f"you follow {clean(card.categories[reason.ref])}"
         case ReasonCode.AUTHOR:
             return f"you follow {clean(card.authors[reason.ref])}"
+        case ReasonCode.LIKED:
+            return f"you voted for papers on “{_word(card.words[reason.ref])}”"
+        case _:
+            return _general(reason.code, candidate)
+
+
+def _general(code: ReasonCode, candidate: Candidate) -> str:
+    match code:
         case ReasonCode.TREND:
             return f"it is trending: {clean(candidate.trend_line)}" if candidate.trend_line else "it is trending"
-        case ReasonCode.FRESH:
+        case ReasonCode.PROMISING:
+            return (
+                f"it is new, and like papers that went on to trend: about 1 in {round(1 / (candidate.chance or 1))} did"
+            )
+        case ReasonCode.EXPLORE:
+            return "it lies outside of what you follow"
+        case _:
             return "it is new"
 
 
@@ -37,7 +53,7 @@ def because(phrases: Iterable[str]) -> str:
 
 def personal(reasons: Iterable[Reason]) -> bool:
     """Does anything of the subscriber's own speak for the pick? Else it is there because it trends, or is new."""
-    return any(reason.code not in (ReasonCode.TREND, ReasonCode.FRESH) for reason in reasons)
+    return any(reason.code not in GENERAL for reason in reasons)
 
 
 def _word(word: str) -> str:

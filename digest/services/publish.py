@@ -1,10 +1,11 @@
 """Open the day's edition, compose the digests that fall due, and show both before anybody gets them."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from digest.catalog import Catalog
@@ -21,9 +22,11 @@ from digest.model import (
     Edition,
     Interest,
     Pick,
+    Picks,
     Schedule,
     Skipped,
     Standing,
+    Steering,
     Subscriber,
     Topic,
     Turn,
@@ -103,7 +106,7 @@ class Publish:
     """who knows what an edition waits for or lacks; asked for only when one opens"""
     engine: Callable[["Publish"], Engine] = lambda self: Local({"compose": self.compose_chunk})
     _edition: Edition | None = field(default=None, repr=False)
-    _pages: dict[tuple[int, str | None, int], tuple[Pick, ...]] = field(default_factory=dict, repr=False)
+    _pages: dict[tuple[int, str | None, int], Picks] = field(default_factory=dict, repr=False)
     _papers: dict[int, list[int]] = field(default_factory=dict, repr=False)
     """of the editions that were asked for last: the same for every chunk"""
     _composed: Counter[str] = field(default_factory=Counter, init=False, repr=False)
@@ -162,12 +165,13 @@ class Publish:
         later = min((d for d in dates if d > edition.date), default=None)
         return EditionPage(edition.date, items(edition, picks), earlier, later)
 
-    def _general(self, edition: Edition, topic: str | None, count: int) -> tuple[Pick, ...]:
+    def _general(self, edition: Edition, topic: str | None, count: int) -> Picks:
         """Ranked once per edition and topic: every visitor asks for the same."""
         key = edition.id, topic, count
         if key not in self._pages:
             interest = Interest({t.id: 1.0 for t in self.catalog.topics.offered() if t.slug == topic})
-            self._pages[key] = self._picks(edition, [self._wish(edition, interest, count)])[0]
+            anybody = replace(self.anybody(interest, count), steering=Steering(explore=0))
+            self._pages[key] = self._picks(edition, [self._wish(edition, anybody)])[0]
         return self._pages[key]
 
     # ---- digests
@@ -203,10 +207,9 @@ class Publish:
         return opens if opening else datetime.max.replace(tzinfo=UTC)
 
     def _digests(self, edition: Edition, due: Sequence[Due], now: datetime) -> list[Composed]:
-        had = self._had([d.subscriber.id for d in due], now)
-        wishes = [
-            self._wish(edition, d.subscriber.interest, d.subscriber.count, d.turn, had[d.subscriber.id]) for d in due
-        ]
+        readers = [d.subscriber.id for d in due]
+        had, votes = self._had(readers, now), self.catalog.votes.of(readers)
+        wishes = [self._wish(edition, d.subscriber, d.turn, had[d.subscriber.id], votes) for d in due]
         picked = self._picks(edition, wishes) if due else []
         empty = [d.subscriber.id for d, picks in zip(due, picked, strict=True) if len(picks) < d.subscriber.minimum]
         silence = self.catalog.deliveries.empty_turns(empty)
@@ -231,7 +234,7 @@ class Publish:
             subscriber=reader.id,
             turn=turn.label,
             edition=edition.id,
-            picks=tuple(picks),
+            picks=picks,
             template=template,
             message_id=self.links.message_id(reader.public_id, turn.label, domain),
             date=now.replace(microsecond=0),
@@ -248,20 +251,20 @@ class Publish:
         schedule = due.subscriber.schedule
         return schedule.next(now if due.turn.label == WELCOME else due.turn.due)
 
-    def _had(self, subscribers: Sequence[int], now: datetime) -> dict[int, frozenset[int]]:
-        """Ids of the papers each of them got (or still may get) lately."""
+    def _had(self, subscribers: Sequence[int], now: datetime) -> dict[int, dict[int, datetime]]:
+        """Ids of the papers each of them got (or still may get) lately, and when they last did."""
         past = self.catalog.deliveries.had(subscribers, now - MEMORY)
-        editions = {edition for rows in past.values() for edition, _ in rows}
+        editions = {edition for rows in past.values() for edition, _, _ in rows}
         unread = self.catalog.editions.papers(sorted(editions - self._papers.keys()))
         papers = self._papers = {number: (self._papers | unread)[number] for number in editions}
         same = self.catalog.papers.same()  # merged since or not: by whatever number it comes, it was had
         return {
-            who: frozenset(
-                number
-                for edition, ordinals in rows
+            who: {
+                number: date
+                for edition, ordinals, date in sorted(rows, key=itemgetter(2))
                 for ordinal in ordinals
                 for number in same.get(papers[edition][ordinal], (papers[edition][ordinal],))
-            )
+            }
             for who, rows in past.items()
         }
 
@@ -270,21 +273,30 @@ class Publish:
     def _wish(
         self,
         edition: Edition,
-        interest: Interest,
-        count: int,
+        reader: Subscriber,
         turn: Turn | None = None,
-        had: frozenset[int] = frozenset(),
+        had: Mapping[int, datetime] | None = None,
+        votes: Mapping[int, tuple[tuple[int, int], ...]] | None = None,
     ) -> Wish:
         whole = turn is None or turn.weekly or turn.label == WELCOME
         after = edition.opened - (self.rhythm.window if whole else self.rhythm.recent)
-        return Wish(interest, count, had, after)
+        had, said = had or {}, (votes or {}).get(reader.id, ())
+        again = {
+            topic: frozenset(paper for paper, date in had.items() if date <= before)
+            for topic, before in reader.added.items()
+        }
+        return Wish(reader.interest, reader.count, frozenset(had), after, said, reader.steering, whole, again)
 
-    def _picks(self, edition: Edition, wishes: Sequence[Wish]) -> list[tuple[Pick, ...]]:
+    def _picks(self, edition: Edition, wishes: Sequence[Wish]) -> list[Picks]:
         topics = self.catalog.topics.all()
         kept = self._ranker
         if kept is None or kept[:2] != (edition.id, topics):
             kept = self._ranker = edition.id, topics, Ranker(edition.candidates, topics, edition.opened)
-        return kept[2].picks(wishes)
+        ranker = kept[2]
+        if unread := ranker.unread(wishes):
+            texts = self.catalog.votes.texts(unread)
+            ranker.read({paper: texts.get(paper, "") for paper in unread})
+        return ranker.picks(wishes)
 
     # ---- looking ahead
 
@@ -295,8 +307,8 @@ class Publish:
             raise NotFound(f"there is no edition {'of ' + day.isoformat() if day else 'yet'}; run `digest publish`")
         now = self.clock()
         turn = self.catalog.subscribers.turn(reader.id) or Turn(now.date().isoformat(), now)
-        had = self._had([reader.id], now)[reader.id] if reader.id else frozenset()
-        picks = self._picks(edition, [self._wish(edition, reader.interest, reader.count, turn, had)])[0]
+        had, votes = self._had([reader.id], now)[reader.id], self.catalog.votes.of([reader.id])
+        picks = self._picks(edition, [self._wish(edition, reader, turn, had, votes)])[0]
         template = self.printing.stationery(layout(turn.label, picks)).hash
         digest = self._digest(reader, turn, edition, picks, now, template)
         press = self.printing.press(digest.template, edition)

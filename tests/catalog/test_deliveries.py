@@ -115,7 +115,7 @@ def test_papers_had_are_those_of_digests_that_reached_the_reader_or_may(catalog,
     (first, second) = catalog.deliveries.claim(2, "a", NOW)
     catalog.deliveries.fold([Settled(first.digest.id, State.SENT), Settled(second.digest.id, State.FAILED)], "a", NOW)
     had = catalog.deliveries.had([readers[0].id, readers[1].id], NOW - timedelta(days=31))
-    assert had == {readers[0].id: [(1, (0,))], readers[1].id: []}
+    assert had == {readers[0].id: [(1, [0], NOW)], readers[1].id: []}
 
 
 def test_pausing_keeps_the_first_reason(catalog):

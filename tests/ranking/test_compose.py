@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -5,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from digest.model import Candidate, Card, Interest, Pick, Reason, ReasonCode, Topic, pack, unpack
+from digest.model import Candidate, Card, Interest, Pick, Reason, ReasonCode, Steering, Topic, pack, unpack
 from digest.ranking.compose import Ranker, Wish
 from digest.ranking.text import fold, folded, stem
 
@@ -45,12 +46,13 @@ def candidates(papers=PAPERS, trends=(), ages=()):
     ]
 
 
-def wish(interest=Interest(), count=10, had=(), after=LONG_AGO):  # noqa: B008  frozen
-    return Wish(interest, count, frozenset(100 + ordinal for ordinal in had), after)
+def wish(interest=Interest(), count=10, had=(), after=LONG_AGO, steering=Steering(explore=0), **of):  # noqa: B008  frozen
+    return Wish(interest, count, frozenset(100 + ordinal for ordinal in had), after, steering=steering, **of)
 
 
 def picked(interest=Interest(), count=10, had=(), after=LONG_AGO, topics=TOPICS, **of):  # noqa: B008  frozen
-    return Ranker(candidates(**of), topics, NOW).picks([wish(interest, count, had, after)])[0]
+    wished = {name: of.pop(name) for name in ("steering", "again") if name in of}
+    return Ranker(candidates(**of), topics, NOW).picks([wish(interest, count, had, after, **wished)])[0]
 
 
 def ordinals(picks):
@@ -219,6 +221,135 @@ def test_what_could_not_be_frozen_is_refused():
         Ranker(candidates(), [Topic(1 << 16, "x", "X")], NOW)
 
 
+# ---------------------------------------------------------------- what was voted for
+
+TEXTS = {100 + n: f"{title}\n{abstract}" for n, (title, abstract, *_) in enumerate(PAPERS)}
+TEXTS[1] = "Folding towels with robots\nManipulation of cloth and of other soft things, learned by watching people."
+TEXTS[2] = "Evicting keys and values\nThe cache of keys and values is compressed to two bits."
+
+
+def voted(*votes, interest=Interest(), ranker=None, **fields):  # noqa: B008  frozen
+    ranker = ranker or Ranker(candidates(), TOPICS, NOW)
+    asked = wish(interest, votes=votes, **fields)
+    ranker.read({paper: TEXTS.get(paper, "") for paper in ranker.unread([asked])})
+    return ranker.picks([asked])[0]
+
+
+def test_one_vote_brings_papers_like_it_and_names_a_word_that_they_share():
+    picks = voted((1, 1))
+    assert ordinals(picks)[0] == LAUNDRY
+    ((code, ref),) = reasons(picks)[LAUNDRY]
+    assert code is ReasonCode.LIKED
+    assert stem(*folded(candidates()[LAUNDRY].card.words[ref])) in map(stem, folded(TEXTS[1]))
+    assert not {SPLATTING, GRAPHS, RETRIEVAL} & set(ordinals(picks))
+
+
+def test_a_vote_down_pushes_papers_like_it_back():
+    liked = voted(interest=Interest({CACHES: 1, ROBOTS: 1}))
+    disliked = voted((1, -1), (2, 1), interest=Interest({CACHES: 1, ROBOTS: 1}))
+    assert ordinals(liked).index(LAUNDRY) < 2
+    assert LAUNDRY not in ordinals(disliked)[:2]
+
+
+def test_votes_on_papers_that_nobody_can_read_any_more_say_nothing():
+    assert voted((77, 1)) == ()
+    ranker = Ranker(candidates(), TOPICS, NOW)
+    assert ranker.picks([wish(votes=((1, 1),))])[0] == ()
+
+
+def test_votes_say_the_same_whoever_voted_before():
+    alone, shared = Ranker(candidates(), TOPICS, NOW), Ranker(candidates(), TOPICS, NOW)
+    voted((2, 1), (103, -1), ranker=shared)
+    assert voted((1, 1), (100, 1), ranker=alone) == voted((1, 1), (100, 1), ranker=shared)
+
+
+# ---------------------------------------------------------------- how it is steered
+
+
+def steered(**wanted):
+    return Steering(**{"explore": 0, **wanted})
+
+
+def test_the_last_place_is_for_something_that_was_not_asked_for_and_says_so():
+    picks = picked(Interest({CACHES: 1, ROBOTS: 1}), 3, trends={SPLATTING: 0.1}, steering=Steering())
+    assert len(picks) == 3
+    assert reasons(picks)[SPLATTING] == [(ReasonCode.EXPLORE, 0)]
+    assert ordinals(picks)[-1] == SPLATTING
+
+
+def test_what_is_explored_was_not_sent_before_nor_excluded_nor_is_it_all_there_is():
+    asked, trends = Interest({CACHES: 1, ROBOTS: 1}), {SPLATTING: 0.1}
+    assert SPLATTING not in ordinals(picked(asked, 3, had=[SPLATTING], trends=trends, steering=Steering()))
+    excluding = replace(asked, exclusions=("splatting",))
+    assert SPLATTING not in ordinals(picked(excluding, 3, trends=trends, steering=Steering()))
+    assert picked(Interest(keywords=("zebra",)), 3, trends=trends, steering=Steering()) == ()
+
+
+def test_exploring_names_the_trend_when_there_is_one():
+    picks = picked(Interest({CACHES: 1, ROBOTS: 9}), 3, trends={SPLATTING: 0.2}, steering=Steering(mine=2))
+    assert reasons(picks)[SPLATTING] == [(ReasonCode.EXPLORE, 0), (ReasonCode.TREND, 0)]
+
+
+def test_who_wants_no_trends_gets_none_and_who_wants_only_trends_gets_those():
+    trends, asked = {GRAPHS: 0.7, KV: 0.3}, Interest({CACHES: 1})
+    assert set(ordinals(picked(asked, trends=trends, steering=steered(trending=0)))) == {KV, QUANTISED}
+    assert ordinals(picked(asked, trends=trends, steering=steered(mine=0))) == [GRAPHS, KV]
+
+
+def test_what_scores_less_than_the_least_is_held_back():
+    asked = Interest({CACHES: 1}, categories=("cs.RO",))
+    scores = {pick.ordinal: pick.score for pick in picked(asked)}
+    assert scores[GRASPING] < 0.6 < scores[KV]
+    assert set(ordinals(picked(asked, steering=steered(least=0.6)))) == {KV, QUANTISED}
+
+
+def test_no_topic_gets_more_places_than_its_quota():
+    asked = Interest({CACHES: 1, ROBOTS: 1})
+    picks = picked(asked, trends={GRAPHS: 0.5}, steering=steered(quota=1))
+    topics = [ref for pick in picks for code, ref in reasons([pick])[pick.ordinal] if code is ReasonCode.TOPIC]
+    assert sorted(topics) == [CACHES, ROBOTS]
+    assert GRAPHS in ordinals(picks)
+
+
+def test_papers_known_to_be_in_other_languages_are_left_out():
+    found = candidates()
+    found[KV] = replace(found[KV], card=replace(found[KV].card, language="fr"))
+    found[QUANTISED] = replace(found[QUANTISED], card=replace(found[QUANTISED].card, language="en"))
+    ranker = Ranker(found, TOPICS, NOW)
+    picks = ranker.picks([wish(Interest(categories=("cs",)), steering=steered(languages=("en", "de")))])[0]
+    assert KV not in ordinals(picks)
+    assert {QUANTISED, LAUNDRY} <= set(ordinals(picks))
+
+
+def test_a_mail_about_the_week_has_what_trended_at_its_beginning():
+    trends, ages = {GRAPHS: 0.1, SPLATTING: 0.3}, {GRAPHS: 150, SPLATTING: 5}
+    ranker = Ranker(candidates(trends=trends, ages=ages), TOPICS, NOW)
+    today, week = ranker.picks([wish(count=1), wish(count=1, whole=True)])
+    assert (ordinals(today), ordinals(week)) == ([SPLATTING], [GRAPHS])
+
+
+def test_a_new_topic_brings_back_what_was_sent_before_it_was_followed():
+    again = {CACHES: frozenset({100 + KV, 100 + LAUNDRY}), ROBOTS: frozenset()}
+    picks = picked(Interest({CACHES: 1, ROBOTS: 1}), had=[KV, LAUNDRY, GRASPING, QUANTISED], again=again)
+    assert ordinals(picks) == [KV]
+
+
+def test_a_paper_that_may_trend_is_told_as_that():
+    found = candidates()
+    found[GRAPHS] = replace(found[GRAPHS], chance=0.5)
+    picks = Ranker(found, TOPICS, NOW).picks([wish(Interest({CACHES: 1}))])[0]
+    assert reasons(picks)[GRAPHS] == [(ReasonCode.PROMISING, 0)]
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -1.0])
+def test_numbers_that_cannot_be_are_not_believed(number):
+    found = candidates(trends={KV: number})
+    found[GRAPHS] = replace(found[GRAPHS], chance=number)
+    picks = Ranker(found, TOPICS, NOW).picks([wish(Interest({CACHES: 1, ROBOTS: number}))])[0]
+    assert GRAPHS not in ordinals(picks)
+    assert {KV, QUANTISED} <= set(ordinals(picks))
+
+
 # ---------------------------------------------------------------- for every wish
 
 words = st.sampled_from(["kv cache", "robots", "Graphs", "retrieval", "splatting", "language models", "the", "laundry"])
@@ -243,9 +374,22 @@ wishes = st.builds(
     ),
     count=st.integers(0, 12) | st.just(40),
     had=st.sets(st.integers(0, len(PAPERS) - 1), max_size=4),
+    votes=st.dictionaries(st.sampled_from([*TEXTS, 77]), st.sampled_from([1, -1]), max_size=3).map(
+        lambda votes: tuple(votes.items())
+    ),
+    steering=st.builds(
+        Steering,
+        mine=st.sampled_from([0.0, 0.5, 1.0, 2.0]),
+        trending=st.sampled_from([0.0, 1.0, 3.0]),
+        explore=st.integers(0, 2),
+        least=st.sampled_from([0.0, 0.3]),
+        quota=st.integers(0, 2),
+    ),
+    whole=st.booleans(),
     after=st.sampled_from([LONG_AGO, NOW - timedelta(hours=12), NOW - timedelta(hours=11), NOW + timedelta(days=1)]),
 )
 RANKER = Ranker(candidates(trends={KV: 0.3, GRAPHS: 0.7}, ages={RETRIEVAL: 70, SPLATTING: 2}), TOPICS, NOW)
+RANKER.read(TEXTS)
 
 
 @settings(deadline=None)
@@ -274,7 +418,7 @@ def test_a_wish_is_granted_alike_alone_and_among_others_and_twice(batch):
 
 @settings(deadline=None)
 @given(wishes)
-def test_every_reason_is_true(wish):
+def test_every_reason_is_true(wish):  # noqa: C901  one case for each reason
     interest = wish.interest
     for pick in RANKER.picks([wish])[0]:
         assert 1 <= len(pick.reasons) <= 2
@@ -296,6 +440,11 @@ def test_every_reason_is_true(wish):
                     assert card.authors[reason.ref] in interest.authors
                 case ReasonCode.TREND:
                     assert pick.ordinal in (KV, GRAPHS)
+                case ReasonCode.LIKED:
+                    liked = {stem(w) for paper, vote in wish.votes if vote > 0 for w in folded(TEXTS.get(paper, ""))}
+                    assert liked & {stem(word) for word in folded(card.words[reason.ref])}
+                case ReasonCode.EXPLORE:
+                    assert wish.steering.explore
                 case ReasonCode.FRESH:
                     assert pick.reasons == (reason,)
                     assert interest.topics.keys() <= {99}
@@ -328,7 +477,7 @@ def test_the_pool_of_the_best_holds_all_that_looking_at_every_paper_would_pick()
     ]
     ranker = Ranker(candidates(papers=papers), TOPICS, NOW)
     asked = [wish(Interest(texts=(" ".join(chance.choice(vocabulary, 5)),)), count=15) for _ in range(20)]
-    everything = [Wish(w.interest, 300, w.had, w.after) for w in asked]
+    everything = [replace(w, count=300) for w in asked]
     assert ranker.picks(asked) == [picks[:15] for picks in ranker.picks(everything)]
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from digest.model import Card, Edition, Pick, Reason, ReasonCode
 from digest.rendering.press import items
-from digest.rendering.reasons import because
+from digest.rendering.reasons import GENERAL, because
 
 
 @pytest.mark.parametrize(
@@ -17,17 +17,20 @@ from digest.rendering.reasons import because
         (Reason(ReasonCode.AUTHOR, 1), "you follow Ben Sample"),
         (Reason(ReasonCode.TREND), "it is trending: 48 upvotes in 18 h"),
         (Reason(ReasonCode.FRESH), "it is new"),
+        (Reason(ReasonCode.LIKED, 4), "you voted for papers on “passages”"),
+        (Reason(ReasonCode.PROMISING), "it is new, and like papers that went on to trend: about 1 in 4 did"),
+        (Reason(ReasonCode.EXPLORE), "it lies outside of what you follow"),
     ],
 )
 def test_every_reason_has_words(
     reason: Reason, words: str, edition: Callable[..., Edition], paper: Callable[..., Card]
 ):
     card = paper("Long contexts", abstract="We (retrieve) passages.")
-    (item,) = items(edition(card, trend_line="48 upvotes in 18 h"), [Pick(0, 1.0, (reason,))])
+    (item,) = items(edition(card, trend_line="48 upvotes in 18 h", chance=0.24), [Pick(0, 1.0, (reason,))])
     if reason.code is ReasonCode.KEYWORD:
         assert card.words[3] == "(retrieve)"
     assert item.reasons == (words,)
-    assert item.section == ("trending" if reason.code in (ReasonCode.TREND, ReasonCode.FRESH) else "for-you")
+    assert item.section == ("trending" if reason.code in GENERAL else "for-you")
 
 
 def test_a_topic_that_the_edition_does_not_know_is_not_mentioned(

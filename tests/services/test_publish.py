@@ -1,7 +1,8 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from factories import NOW, batch, listing
+from factories import NOW, batch, listing, topic
 
 from digest.errors import NotFound
 from digest.model import WELCOME, Cadence, Interest, Schedule, Skipped, State, pack
@@ -115,6 +116,37 @@ def test_a_paper_that_was_sent_is_not_sent_again(app, papers, clock):
     app.publish.open()
     app.publish.compose()
     assert sent_titles(app) == {TEXTS["proteins"][0]}
+
+
+def test_votes_bring_papers_like_those_voted_for_whether_they_stand_in_the_edition_or_not(app, papers):
+    papers("robots", hours=24 * 20)
+    papers("retrieval", "proteins")
+    old = listing(title="Grasping with one hand", abstract=TEXTS["robots"][1], announced=app.clock())
+    app.catalog.papers.take("arxiv", batch(old), app.clock(), WEEK)
+    reader = add(app, interest=Interest(keywords=("proteins",)))
+    app.catalog.votes.put(reader.id, 1, 1, "mail", app.clock())
+    app.publish.open()
+    app.publish.compose()
+    assert sent_titles(app, reader.id) == {"Grasping with one hand", TEXTS["proteins"][0]}
+
+
+def test_a_topic_that_is_added_later_may_bring_back_what_was_sent_before(app, papers, clock):
+    app.catalog.topics.offer([topic(0, "Dense retrieval of passages"), topic(0, "Grasping robots")])
+    retrieval, robots = (known.id for known in app.catalog.topics.offered())
+    papers("retrieval", "robots")
+    reader = add(app, interest=Interest({robots: 1.0}, keywords=("retrieval",)))
+    app.publish.open()
+    app.publish.compose()
+    assert len(sent_titles(app)) == 2
+    app.catalog.subscribers.put(replace(reader, interest=Interest({robots: 1.0, retrieval: 1.0})), None)
+    clock.forward(days=1)
+    papers("proteins")
+    app.publish.open()
+    app.publish.compose()
+    assert sent_titles(app) == {TEXTS["retrieval"][0]}
+    clock.forward(days=1)
+    app.publish.open()
+    assert app.publish.compose() == {"nothing-new": 1}
 
 
 def test_a_turn_with_nothing_new_is_skipped_and_says_so(app, papers, clock):

@@ -61,6 +61,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("paper_id", "curator", name=op.f("pk_picks")),
     )
     op.add_column("editions", sa.Column("notes", sa.JSON(), nullable=True))
+    op.add_column("candidates", sa.Column("chance", sa.Float(), server_default="0", nullable=False))
+    op.add_column("interests", sa.Column("before", Instant(), nullable=True))
     op.add_column("subscribers", sa.Column("steering", sa.JSON(), nullable=True))
     op.drop_index("ix_sign_ups_state", "sign_ups")
     op.create_index("ix_sign_ups_state", "sign_ups", ["state", "at"])
