@@ -27,7 +27,7 @@ from digest.rendering.sheet import Sheet, environment
 from digest.rendering.words import clean
 
 _INLINE = re.compile(r'<mj-style inline="inline">(.*?)</mj-style>', re.S)
-_TOKEN = re.compile(r"(?:<!--)?(XJ\d{4}J)(?:-->)?")
+_TOKEN = re.compile(r"XJ\d{4}J")
 _STYLE = re.compile(r""" style=("[^"]*"|'[^']*')""")
 _CARD = "{% block card"
 _QUIRKS = {
@@ -147,7 +147,8 @@ def converted(mjml: str, file: str) -> str:
     inlined = _STYLE.sub(
         lambda match: match[0].replace("; ", ";").replace(", ", ","), _inlined(laid_out(mjml, file), inline_css(mjml))
     )
-    return re.sub("[ \t]+", " ", re.sub("[ \t]*\n[ \t\n]*", "\n", inlined)).strip()  # \s would take &nbsp; too
+    lines = re.sub("\n[ \n]*", "\n", re.sub(" +\n", "\n", inlined.replace("\t", " ")))  # \s would take &nbsp; too
+    return re.sub("  +", " ", lines).strip()
 
 
 def inline_css(mjml: str) -> list[str]:
@@ -184,15 +185,15 @@ def _inlined(html: str, css: list[str]) -> str:
 
 def _unmask(html: str, tokens: dict[str, str], source: Source) -> str:
     """Raises TemplateError unless every token came back: statements once and in order."""
+    html = re.sub(rf"<!--({_TOKEN.pattern})-->", r"\1", html)
     found = _TOKEN.findall(html)
-    for token, text in tokens.items():
-        if token not in found:
-            raise source.error(f"{text} was lost: MJML takes only literal values there", text)
+    for text in (tokens[token] for token in sorted(tokens.keys() - found)):
+        raise source.error(f"{text} was lost: MJML takes only literal values there", text)
     came, went = ([token for token in some if tokens[token].startswith("{%")] for some in (found, tokens))
     if came != went:
         moved = tokens[next((a for a, b in zip(went, came, strict=False) if a != b), came[-1])]
         raise source.error(f"{moved} was moved or doubled: it cannot stand there", moved)
-    return _TOKEN.sub(lambda match: tokens[match[1]], html)
+    return _TOKEN.sub(lambda match: tokens[match[0]], html)
 
 
 # ---------------------------------------------------------------- the proof
