@@ -88,6 +88,7 @@ class Press:
         self._subject = Sheet(stationery.subject, stationery.publication, markup=False)
         self._html = Sheet(stationery.html, stationery.publication, markup=True)
         self._text = Sheet(stationery.text, stationery.publication, markup=False)
+        self._topics = {number: words.clean(name) for number, name in edition.topics.items()}
         notes = "; ".join(filter(None, (words.clean(note).rstrip(".") for note in edition.notes)))
         self._lacks = f"Incomplete: {words.cut(notes, 300)}." if notes else ""
         self._stencils = lru_cache(maxsize=None)(self._cut)  # at most six for each candidate
@@ -187,10 +188,10 @@ class Press:
         """What this mail is about: the topics that brought most of it, or how it came about."""
         brought = Counter(reason.ref for slip in slips for reason in slip.reasons if reason.code is ReasonCode.TOPIC)
         most = sorted(brought, key=brought.__getitem__, reverse=True)[:2]  # as most_common, at a third of its price
-        topics = [self._edition.topics.get(topic, "") for topic in most]
+        topics = [self._topics.get(topic, "") for topic in most]
         about = "Close to what you follow" if any(slip.own for slip in slips) else "What people read now"
         if any(topics):
-            about = f"On {' and on '.join(words.clean(topic) for topic in topics if topic)}"
+            about = f"On {' and on '.join(filter(None, topics))}"
         return (
             f"{about}, picked from {self._considered()}." if len(self._edition.candidates) > len(slips) else f"{about}."
         )

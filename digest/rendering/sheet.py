@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from typing import Any
 
 from jinja2 import StrictUndefined, Template
 from jinja2.sandbox import SandboxedEnvironment
@@ -42,7 +43,7 @@ class Sheet:
         self._page = _template(source, markup)
         self._shell = _template(_SHELL, markup)
         self._quoted = _in_html if markup else _in_text
-        self._stencils: dict[tuple[str, ...], Stencil] = {}
+        self._stencils: dict[tuple[str, ...], tuple[Stencil, list[tuple[int, str]]]] = {}
         self._lines: dict[tuple[str, ...], list[str]] = {}
 
     def whole(self, values: Mapping[str, str], sections: Sequence[Section] = ()) -> str:
@@ -76,22 +77,23 @@ class Sheet:
 
     def filled(self, values: Mapping[str, str], sections: Sequence[tuple[str, str, bytes]]) -> bytes:
         """The part, quoted, around what is quoted already: each section's title, note and cards."""
-        holes: dict[str, bytes] = {}
-        for i, (title, note, cards) in enumerate(sections):
-            holes |= {f"title {i}": self._quoted(title), f"note {i}": self._quoted(note), f"cards {i}": cards}
+        heads: dict[str, bytes] = {}
+        for n, (title, note, cards) in enumerate(sections):
+            heads |= {f"title {n}": self._quoted(title), f"note {n}": self._quoted(note), f"cards {n}": cards}
         # what a layout prints may depend on which values there are, not on what they are: one stencil for each such set
         key = (*[name for name, value in values.items() if value], str(len(sections)))
         if key not in self._stencils:
-            places = [{at: _mark(f"{at} {i}") for at in ("title", "note", "cards")} for i in range(len(sections))]
+            places = [{at: _mark(f"{at} {n}") for at in ("title", "note", "cards")} for n in range(len(sections))]
             shown = [place | {"cards": [place["cards"]]} for place in places]
             marked = {name: _mark(name) if value else "" for name, value in values.items()}
             page = self._shell.render(page=self._page, publication=self._publication, sections=shown, **marked)
-            self._stencils[key] = _stencil(page)
-        stencil = self._stencils[key]
-        for piece in stencil:  # few values stand in both parts: what this one does not print costs nothing
-            if isinstance(piece, str) and piece not in holes:
-                holes[piece] = self._quoted(values[piece])
-        part = b"".join([piece if isinstance(piece, bytes) else holes[piece] for piece in stencil])
+            stencil = _stencil(page)
+            self._stencils[key] = stencil, [(i, hole) for i, hole in enumerate(stencil) if isinstance(hole, str)]
+        stencil, holes = self._stencils[key]
+        pieces: list[Any] = [*stencil]
+        for i, name in holes:
+            pieces[i] = heads[name] if name in heads else self._quoted(values[name])
+        part = b"".join(pieces)
         return part.replace(_VOTE, self._quoted(values["vote_url"])) if _VOTE in part else part
 
 
