@@ -6,7 +6,7 @@ What belongs to a source or a transport stays a plain dict for the dataclass tha
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
 from difflib import get_close_matches
@@ -529,12 +529,12 @@ def schema() -> dict[str, Any]:
     return found
 
 
-def with_source(path: Path, entry: Mapping[str, Any]) -> tuple[str, bool]:
-    """*entry* as it stands in the list of sources, and whether it was written to the end of the list in *path*.
+def with_sources(path: Path, entries: Sequence[Mapping[str, Any]]) -> tuple[str, bool]:
+    """*entries* as they stand in the list of sources, and whether they were written to the end of the list in *path*.
 
     Every comment stays; what is not laid out an entry under the other is left for a person to edit.
     """
-    item = yaml.safe_dump([dict(entry)], sort_keys=False, allow_unicode=True, width=1_000)
+    item = yaml.safe_dump([*map(dict, entries)], sort_keys=False, allow_unicode=True, width=1_000)
     text = path.read_bytes().decode("utf-8")
     node = _sources_in(text)
     if node is None or not text.endswith("\n") or "\r" in text:
@@ -545,8 +545,9 @@ def with_source(path: Path, entry: Mapping[str, Any]) -> tuple[str, bool]:
     while at < len(lines) and re.match(rf" {{{node.start_mark.column + 1},}}#", lines[at]):
         at += 1  # a comment within the last entry
     longer = "".join((*lines[:at], item, *lines[at:]))
-    before, after = yaml.safe_load(text), yaml.safe_load(longer)
-    safe: bool = after == before | {"sources": [*before["sources"], dict(entry)]}
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    before, after = (yaml.load(words, loader) for words in (text, longer))  # noqa: S506 - it is safe
+    safe: bool = after == before | {"sources": [*before["sources"], *map(dict, entries)]}
     if safe:
         path.write_bytes(longer.encode())
     return item, safe

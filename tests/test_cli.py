@@ -450,3 +450,17 @@ def test_a_paper_is_picked_from_the_command_line(ready):
     assert ready("curate", "1", "--by", "AK", "--note", "new")[0] == 0
     assert json.loads(ready("papers", "show", "1", "--json")[1])["signals"][0][1:] == ["curators", "pick", 1.0]
     assert ready("curate", "10.5555/nobody")[0] == 2
+
+
+def test_a_list_of_feeds_is_imported_once_and_exported(ready, tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("# kept\n" + path.read_text())
+    (tmp_path / "list.csv").write_text("journal,url\nJournal,https://a.example/rss\nB,https://b.example/rss\n")
+    assert ready("sources", "import", "list.csv")[:2] == (0, "2 added to config.yaml\n")
+    assert path.read_text().startswith("# kept\n")
+    assert "has all 2 feeds" in ready("sources", "import", "list.csv")[1]
+    code, out, err = ready("sources", "export")
+    assert (code, out.count("<outline"), "Journal" in err) == (0, 2, True)
+    (tmp_path / "list.opml").write_text(out)
+    assert "has all 2 feeds" in ready("sources", "import", "list.opml")[1]
+    assert "Journal (2)" in ready("sources", "list")[1]

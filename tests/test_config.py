@@ -529,7 +529,7 @@ transport: maildir
 
 def test_a_source_is_added_below_the_others_and_every_comment_stays(tmp_path):
     (path := tmp_path / "config.yaml").write_text(LISTED)
-    text, written = config.with_source(path, {"name": "Zwei: 2", "kind": "feed", "url": "https://two.example/"})
+    text, written = config.with_sources(path, [{"name": "Zwei: 2", "kind": "feed", "url": "https://two.example/"}])
     assert (text, written) == ("  - name: 'Zwei: 2'\n    kind: feed\n    url: https://two.example/\n", True)
     assert path.read_text() == LISTED.replace("# internal: true\n", f"# internal: true\n{text}")
     assert [source.name for source in load(path).sources] == ["One", "Zwei: 2"]
@@ -546,7 +546,7 @@ def test_a_source_is_added_below_the_others_and_every_comment_stays(tmp_path):
 )
 def test_a_list_of_another_layout_is_left_alone(tmp_path, told):
     (path := tmp_path / "config.yaml").write_bytes(told.encode())
-    text, written = config.with_source(path, {"name": "Two", "kind": "feed", "url": "https://two.example/"})
+    text, written = config.with_sources(path, [{"name": "Two", "kind": "feed", "url": "https://two.example/"}])
     assert (text.splitlines()[0], written) == ("  - name: Two", False)
     assert path.read_bytes() == told.encode()
 
@@ -554,5 +554,5 @@ def test_a_list_of_another_layout_is_left_alone(tmp_path, told):
 def test_the_configuration_that_comes_with_the_program_takes_another_source(tmp_path):
     path = tmp_path / "config.yaml"
     path.write_bytes((REPOSITORY / "config.yaml").read_bytes())
-    assert config.with_source(path, {"name": "Two", "kind": "feed", "url": "https://two.example/"})[1]
+    assert config.with_sources(path, [{"name": "Two", "kind": "feed", "url": "https://two.example/"}])[1]
     assert load(path).sources[-1].name == "Two"

@@ -91,7 +91,7 @@ def _entry(listing: "Listing") -> dict[str, Any]:
 @sources_cli.command("add")
 def sources_add(url: str, name: Annotated[str, typer.Option()] = "", internal: Internal = False) -> None:
     """Find the feed at an address, or on the page there, and add it to config.yaml."""
-    from digest.config import with_source
+    from digest.config import with_sources
     from digest.sources import detect
 
     settings = session.app.settings
@@ -102,8 +102,51 @@ def sources_add(url: str, name: Annotated[str, typer.Option()] = "", internal: I
         there = known.get(found.url, called)
         raise typer.BadParameter(f"{settings.path} has a source {there} already; --name gives another name")
     entry = {"name": called, "kind": found.kind, "url": found.url} | ({"internal": True} if internal else {})
-    text, written = with_source(settings.path, entry)
+    text, written = with_sources(settings.path, [entry])
     if written:
         say(f"added to {settings.path}, {len(found.batch.listings)} listings now:\n{text}")
     else:
         say(f"put this into the sources of {settings.path} ({len(found.batch.listings)} listings now):\n{text}")
+
+
+@sources_cli.command("import")
+def sources_import(file: Annotated[Path, typer.Argument(help="OPML, or CSV with the columns journal and url")]) -> None:
+    """Add the feeds of a list to config.yaml, unasked; `digest collect` and `sources list` tell which of them work."""
+    from digest.config import with_sources
+    from digest.sources.opml import feeds
+
+    settings = session.app.settings
+    listed = feeds(session.app.http.get(file.resolve().as_uri()).body, str(file))
+    known, names = {s.options.get("url") for s in settings.sources}, {s.name for s in settings.sources}
+    entries: list[dict[str, str]] = []
+    for feed in listed:
+        name, number = feed.name, 2
+        while name in names:
+            name, number = f"{feed.name} ({number})", number + 1
+        if feed.url not in known:
+            names.add(name)
+            entries.append({"name": name, "kind": feed.kind, "url": feed.url})
+    if not entries:
+        say(f"{settings.path} has all {len(listed)} feeds of {file}")
+        return
+    text, written = with_sources(settings.path, entries)
+    say(
+        f"{len(entries)} added to {settings.path}"
+        if written
+        else f"put this into the sources of {settings.path}:\n{text}"
+    )
+    if len(listed) > len(entries):
+        say(f"{len(listed) - len(entries)} were there already")
+
+
+@sources_cli.command("export")
+def sources_export() -> None:
+    """Print the sources as OPML, for other feed readers and for `sources import`."""
+    from digest.sources.opml import written
+
+    app = session.app
+    kinds = [entry.kind for entry in app.settings.sources]
+    document, without = written(zip(kinds, app.sources, strict=True), app.publication.name)
+    say(document.rstrip())
+    if without:
+        typer.echo(f"left out, for they have no public address: {', '.join(without)}", err=True)
