@@ -12,6 +12,7 @@ from typing import Any
 from factories import NOW, batch, listing
 from faults.world import World
 
+from digest import services
 from digest.app import App, load
 from digest.catalog.deliveries import Deliveries
 from digest.errors import Busy
@@ -75,6 +76,8 @@ def schedule(path: Path, rounds: int, people: int, start: Barrier, end: Barrier)
 
 
 def deliver(path: Path, rounds: int, people: int, start: Barrier, end: Barrier) -> None:
+    services.deliver.CLAIM = 2  # so that there is something for each of them
+
     def work(app: App, number: int) -> None:
         for _ in range(500):
             with suppress(Busy):

@@ -6,19 +6,22 @@ import sqlite3
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from random import Random
 
 from factories import NOW
 from faults import crowd
-from faults.launch import POINTS
+from faults.launch import ELSEWHERE, POINTS
 from faults.relay import MISSING, Postfix
+from faults.server import FOUND, Server, server
 from faults.sinks import PROGRAM, Scripted, SmtpSink, free_port, wait_until
 from faults.world import Judgement, World
 
+from digest import links
 from digest.links import Purpose
 from digest.model import State
 
@@ -312,9 +315,9 @@ def fill(folder: Path) -> Path:
 # ---------------------------------------------------------------- F13, F18 to F20: people and programs
 
 
-def f13(bench: Bench, rounds: int = 50) -> Result:
+def f13(bench: Bench, rounds: int = 50, name: str = "f13", **settings: object) -> Result:
     """Two schedulers and four workers."""
-    world = World(bench.folder / "f13", 10)
+    world = World(bench.folder / name, 10, **settings)
     crowd.subscribe(world)
     if bench.build == "no unique key":
         crowd.without_a_key(world)
@@ -404,6 +407,52 @@ def f25(bench: Bench) -> Result:
     return result(world, world.judge(onward.taken), range(2 * bench.kills + 1), was_killed=world.kills > 0)
 
 
+# ---------------------------------------------------------------- on PostgreSQL
+
+
+@contextmanager
+def elsewhere(bench: Bench, name: str) -> Iterator[Server]:
+    """A server in a folder of its own."""
+    if not FOUND:
+        raise Unavailable("PostgreSQL's server programs are not installed")
+    with server(bench.folder / f"{name}-server") as running:
+        yield running
+
+
+def f1_server(bench: Bench) -> Result:
+    with elsewhere(bench, "f1") as running:
+        points = tuple(ELSEWHERE)
+        return killed(replace(bench, points=points), "f1 on a server", database=running.url, connections=4)
+
+
+def f9_server(bench: Bench) -> Result:
+    """The database itself is killed in the middle of a run, again and again."""
+    with elsewhere(bench, "f9") as running:
+        world = bench.world("f9 on a server", database=running.url, connections=2)
+        sink, failures = bench.scripted(world, delay=lambda recipient: 0.005), 0
+        with sink():
+            for _ in range(max(3, bench.kills // 5)):
+                before = sink.count
+                process = world.start(claim=20)
+                wait_until(lambda: process.poll() is not None or sink.count > before)  # noqa: B023
+                time.sleep(bench.chance.random() / 5)
+                running.kill()
+                world.kills += 1
+                process.communicate(timeout=60)
+                failures += process.returncode == 5
+                running.start()
+            world.finish()
+        judgement = world.judge(sink.taken)
+    return result(world, judgement, range(world.kills * 2 + 1), it_failed=failures > 0)
+
+
+def f13_server(bench: Bench, rounds: int = 50) -> Result:
+    with elsewhere(bench, "f13") as running:
+        (bench.folder / "f13-elsewhere").mkdir()
+        links.create(bench.folder / "f13-elsewhere" / "digest.keys")
+        return f13(bench, rounds, "f13-elsewhere", database=running.url)
+
+
 FAULTS: dict[str, tuple[str, Callable[[Bench], Result]]] = {
     "F1": ("kill -9, smtp-sink", f1),
     "F1 fsync": ("kill -9, aiosmtpd that fsyncs", f1_fsync),
@@ -418,6 +467,9 @@ FAULTS: dict[str, tuple[str, Callable[[Bench], Result]]] = {
     "F7": ("5.1.1, 5.2.2, 5.7.515", f7),
     "F8": ("slow, and stalled once", f8),
     "F9": ("database locked", f9),
+    "F1 server": ("kill -9, PostgreSQL, four connections", f1_server),
+    "F9 server": ("PostgreSQL killed", f9_server),
+    "F13 server": ("two schedulers, four workers, PostgreSQL", f13_server),
     "F10": ("disk full", f10),
     "F13": ("two schedulers, four workers, 50 rounds", f13),
     "F18": ("left, erased, bounced in the run", f18),

@@ -15,6 +15,7 @@ from itertools import count
 
 from digest.catalog import store
 from digest.catalog.deliveries import Deliveries
+from digest.catalog.leases import Lease
 from digest.delivery.journal import Journal
 from digest.errors import TemplateError
 from digest.model import Outcome, Phase
@@ -41,7 +42,14 @@ POINTS = {
     "after the journal was replaced": (os, "replace", "after"),
 }
 
-SELDOM = {"claim": 4, "fold": 4, "replace": 4, "sendall": 2}
+ELSEWHERE = {
+    "before records are kept": (Lease, "sync", "before"),
+    "after records were kept": (Lease, "sync", "after"),
+    "before a lease": (Deliveries, "lease", "before"),
+} | {name: point for name, point in POINTS.items() if "record" not in name and "journal" not in name}
+"""the moments where the journal is in the database"""
+
+SELDOM = {"lease": 1, "claim": 4, "fold": 4, "replace": 4, "sendall": 2}
 """how often, at least, these calls come about while one batch of messages is claimed, sent and folded"""
 
 
@@ -51,7 +59,7 @@ def die() -> None:
 
 def fatal(point: str, nth: int) -> None:
     """The *nth* call of what *point* names is the last thing that this process does."""
-    owner, name, moment = POINTS[point]
+    owner, name, moment = (POINTS | ELSEWHERE)[point]
     real, calls = getattr(owner, name), count(1)
 
     def last(*arguments, **options):
@@ -89,7 +97,7 @@ def sent_before_smtp() -> None:
 
 def cursor_at_claim() -> None:
     """Never looks back at what was claimed."""
-    Deliveries.sending = lambda self: []
+    Deliveries.sending = lambda self, worker: []
 
 
 # ---------------------------------------------------------------- builds with a trouble of their own

@@ -17,7 +17,7 @@ def bench() -> Iterator[Bench]:
         yield Bench(Path(folder), Random(7), kills=3, people=24)
 
 
-@pytest.mark.parametrize("name", ["F1", "F1 hold", "F18", "F19"])
+@pytest.mark.parametrize("name", ["F1", "F1 hold", "F1 server", "F9 server", "F18", "F19"])
 @pytest.mark.service
 def test_a_fault_is_survived(bench: Bench, name: str):
     try:

@@ -16,10 +16,10 @@ from pathlib import Path
 from random import Random
 
 from factories import NOW, batch, candidate, card, listing, pick
-from faults.launch import POINTS, SELDOM
+from faults.launch import ELSEWHERE, POINTS, SELDOM
 from faults.sinks import Taken, free_port
 
-from digest import config
+from digest import config, links
 from digest.app import App
 from digest.catalog.deliveries import Composed, Delivery
 from digest.model import Digest, Interest, Schedule, State
@@ -35,7 +35,9 @@ topics:
   - {{slug: retrieval, name: Retrieval, description: Finding passages}}
 transport: {{kind: smtp, host: {host}, port: {port}, tls: none, insecure: true, final_timeout: {patience}}}
 delivery: {{connections: {connections}, uncertain: {policy}}}
+database: {database}
 """
+ONE_FILE = "sqlite:///subscribers.db"
 TURN = "2026-01-16"
 LAST = {State.SENT, State.UNCERTAIN, State.FAILED, State.SUPPRESSED, State.EXPIRED, State.SKIPPED}
 
@@ -55,7 +57,13 @@ class World:
     def __init__(self, folder: Path, people: int = 500, **settings: object) -> None:
         self.folder, self.people, self.port = folder, people, free_port()
         folder.mkdir(parents=True, exist_ok=True)
-        self.settings = {"connections": 1, "policy": "resend", "host": "127.0.0.1", "patience": 600} | settings
+        self.settings = {
+            "database": ONE_FILE,
+            "connections": 1,
+            "policy": "resend",
+            "host": "127.0.0.1",
+            "patience": 600,
+        } | settings
         self.path = folder / "config.yaml"
         self.configure()
         self.kills = 0
@@ -70,7 +78,13 @@ class World:
         return App(config.load(self.path), lambda: now)
 
     def compose(self) -> None:
-        """Everybody is owed one digest. Made once, and copied for the next world of that size."""
+        """Everybody is owed one digest. Made once, and copied for the next world of that size, where that is easy."""
+        if self.settings["database"] != ONE_FILE:
+            links.create(self.folder / "digest.keys")
+            app = self.app()
+            owe(app, self.people)
+            app.catalog.store.engine.dispose()
+            return
         kept = self.folder.parent / f"composed-{self.people}"
         if not kept.exists():
             app = self.app()
@@ -103,7 +117,7 @@ class World:
         reach = max(2, self.people // times)
         while times and self.open():
             point = chance.choice(points)
-            nth = chance.randint(1, SELDOM.get(POINTS[point][1], reach))
+            nth = chance.randint(1, SELDOM.get((POINTS | ELSEWHERE)[point][1], reach))
             code, said = self.run(point=point, nth=nth, claim=max(1, reach // 4), **script)
             if code not in (0, -signal.SIGKILL):
                 self.complaints.append(said.strip())
