@@ -4,9 +4,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import is_dataclass
 from datetime import time, timedelta
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -205,12 +205,10 @@ class App:
 
     def _part(self, room: str, name: str, kind: str, options: Mapping[str, Any], where: Where) -> Any:
         """The class that *kind* names, made from its own settings."""
-        from pydantic import ConfigDict, TypeAdapter, ValidationError
+        from pydantic import ValidationError
 
-        made = self._class(room, name, kind, where)
-        made.__pydantic_config__ = ConfigDict(extra="forbid")
         try:
-            return TypeAdapter(made).validate_python(dict(options))
+            return _reader(self._class(room, name, kind, where)).validate_python(dict(options))
         except ValidationError as error:
             flaws = [(*where, *flaw["loc"]) for flaw in error.errors(include_url=False)]
             said = [flaw["msg"].removeprefix("Value error, ") for flaw in error.errors(include_url=False)]
@@ -220,15 +218,31 @@ class App:
             raise ConfigError("\n".join(complaints)) from error
 
     def _class(self, room: str, name: str, kind: str, where: Where) -> Any:
-        for entry in entry_points(group=f"digest.{name.lower()}s", name=kind):
-            return entry.load()
-        folder = Path(__file__).parent / room
-        known = sorted(p.stem for p in folder.glob("*.py") if re.search(rf"^{name}\b", p.read_text("utf-8"), re.M))
+        known, installed = _kinds(room, name)
+        if kind in installed:
+            return installed[kind].load()
         if kind not in known:
             raise self.settings.complain((*where, "kind"), f"{kind!r} is no kind we have; known are {', '.join(known)}")
         made = getattr(import_module(f"digest.{room}.{kind}"), name)
         assert is_dataclass(made)
         return made
+
+
+@cache
+def _reader(made: Any) -> Any:
+    """What makes values of that class from its settings; making it takes longer than using it."""
+    from pydantic import ConfigDict, TypeAdapter
+
+    made.__pydantic_config__ = ConfigDict(extra="forbid")
+    return TypeAdapter(made)
+
+
+@cache
+def _kinds(room: str, name: str) -> tuple[list[str], dict[str, EntryPoint]]:
+    """Those of ours, and those that are installed."""
+    folder = Path(__file__).parent / room
+    ours = sorted(p.stem for p in folder.glob("*.py") if re.search(rf"^{name}\b", p.read_text("utf-8"), re.M))
+    return ours, {entry.name: entry for entry in entry_points(group=f"digest.{name.lower()}s")}
 
 
 def load(path: Path, now: clock.Clock = clock.system) -> App:
