@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from digest.ranking.text import FOUND, MEANT, WORD, Query, Rows, Texts, fold, stem
+from digest.ranking.text import MEANT, WORD, Query, Rows, Texts, fold, stem
 
 GUESSES = 3.0  # what the words let us guess is worth as many votes
 NEAR, ALIKE = 1.2, 7.0  # evidence for standing where a voted paper stands, and for full likeness with its wording
 UNUSUAL = 0.35  # how much more unusual words count, as a power of how rarely papers use them
 RARE = 0.001  # the share of a word in all papers below which it is no more unusual
 COMMON = 0.05  # likeness of two papers that one reader likes: the less alike, the less each is expected to say alone
+LITERAL, BROAD = 0.15, 1.2  # how much of that counts beside a bare word, which asks for itself, and for a sentence
 DOWN = 0.5  # what a vote down takes away, beside what a vote up adds
 
 
@@ -47,15 +48,16 @@ def evidence(texts: Texts, queries: Sequence[Query], votes: Sequence[Sequence[in
     words, places, _ = texts.heard(queries)
     counts = np.array([[len(voted)] for voted in votes], dtype=np.float32).reshape(-1, 1)
     guessed = np.float32(GUESSES) / (counts + np.float32(GUESSES))
-    result: Rows = words + texts.nearness(guessed * (MEANT * places + FOUND * texts.found(words)))
+    said = words + texts.nearness(guessed * MEANT * places)
     liked = sorted({place for voted in votes for place in voted})
     if liked:
         data = [share(len(voted)) for voted in votes for _ in voted]
         columns = np.searchsorted(liked, [place for voted in votes for place in voted])
         ends = np.cumsum([0, *map(len, votes)])
         profiles = sp.csr_array((np.array(data, dtype=np.float32), columns, ends), shape=(len(votes), len(liked)))
-        result += profiles @ alike(texts, *texts.these(liked))
-    return result
+        counting = np.float32(LITERAL) + np.float32(BROAD) * texts.breadth(queries)
+        said += counting * (profiles @ alike(texts, *texts.these(liked)))
+    return texts.followed(queries, said)
 
 
 def telling(texts: Sequence[str], others: Sequence[str], most: int) -> list[str]:

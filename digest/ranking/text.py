@@ -40,10 +40,11 @@ TELLING = 32  # of fewer directions each paper is near half of the others, so th
 USUAL, SPREAD, PRIOR = 0.1, 0.3, 20  # mean and deviation of a query's fit, believed like that many papers
 OUTLIER = 8.0  # deviations above the mean that say no more than so many
 FIT, NAMED = 0.06, 0.2  # evidence for each deviation above the mean, and for the query's name as it stands
-MEANT, FOUND = 0.3, 0.9  # evidence for standing where the query's words stand, and where the best papers do
+MEANT, FOUND = 0.3, 1.5  # evidence for standing where the query's words stand, and where the best papers do
+PLAIN = 4.5  # different words of a query that asks half for those words and half for what they stand for
 BEST, CLEAR = 10, 0.5  # so many papers fit best; if they have less evidence than this each, they count by less
 LOW, HIGH = 0.36, 1.05  # evidence of words for the best of the unrelated papers, and for one that is spot on,
-LOWER, HIGHER = 0.34, 0.55  # and what the latent directions add to that, to the lower the less, the fewer they are
+LOWER, HIGHER = 0.28, 0.46  # and what all evidence of latent directions adds, to the lower the less, the fewer they are
 ABSTRACT_ONLY = 0.6  # a phrase that the title does not hold
 COMMON = 20  # words of more papers, and of more than one in so many, do not make two papers alike
 SLIGHT = 0.2  # likeness that means nothing
@@ -100,6 +101,8 @@ class Query:
     weights: Mapping[int, float]
     norm: float
     """length of the whole, with the words that no paper has; 0 when it asks for nothing"""
+    breadth: float = 1.0
+    """how far the papers that fit it best may lead away from its words: hardly from a bare word, far from a sentence"""
     name: str = ""
     """its first piece, worth more where it stands word for word"""
 
@@ -202,19 +205,22 @@ class Texts:
                 if column < 0:
                     missing[root] = missing.get(root, 0.0) + weight * self._unknown
         norm = float(np.sqrt(sum(x * x for x in (*weights.values(), *missing.values()))))
-        return Query(weights, norm, parts[0][0] if parts else "")
+        words = len({root for text, _ in parts for root in map(stem, folded(text)) if root})
+        breadth = words**2 / (words**2 + PLAIN**2) if words else 1.0
+        return Query(weights, norm, breadth, parts[0][0] if parts else "")
 
     def fit(self, queries: Sequence[Query], bonus: Rows | float = 0.0) -> Rows:
         """How well each paper fits each query, 0 to 1; *bonus* is further evidence, if they share any words."""
         evidence, shared = self.evidence(queries)
-        low, high = LOW + self._telling**2 * LOWER, HIGH + self._telling * HIGHER
+        led = self._telling * (MEANT + FOUND * self.breadth(queries))
+        low, high = LOW + self._telling * led * LOWER, HIGH + led * HIGHER
         fit: Rows = np.tanh(np.maximum(evidence + np.where(shared, bonus, 0) - low, 0) / (high - low))
         return fit.astype(np.float32)
 
     def evidence(self, queries: Sequence[Query]) -> tuple[Rows, NDArray[np.bool_]]:
         """How much speaks for each paper, without end or beginning, and whether it shares any words with the query."""
         words, places, shared = self.heard(queries)
-        return words + self.nearness(MEANT * places + FOUND * self.found(words)), shared
+        return self.followed(queries, words + self.nearness(MEANT * places)), shared
 
     def heard(self, queries: Sequence[Query]) -> tuple[Rows, Rows, NDArray[np.bool_]]:
         """queries × papers: evidence of the words; queries × directions: where they stand; which papers have any."""
@@ -231,15 +237,18 @@ class Texts:
         share = np.sqrt(asked.power(2).sum(axis=1))  # of the query that these papers have words for
         return words.astype(np.float32), _unit_rows(asked @ self._axes) * share[:, np.newaxis], lexical > 0
 
-    def found(self, words: Rows) -> Rows:
-        """Where the papers stand that have the most evidence: pseudo-relevance feedback (Rocchio)."""
+    def followed(self, queries: Sequence[Query], evidence: Rows) -> Rows:
+        """More evidence for papers that stand where those with the most do: pseudo-relevance feedback (Rocchio)."""
         few = min(BEST, self._size)
-        best = np.argpartition(words, self._size - few, axis=1)[:, self._size - few :]
-        weights = np.maximum(np.take_along_axis(words, best, axis=1), 0)
-        weights /= np.maximum(weights.sum(axis=1, keepdims=True), few * CLEAR)
+        best = np.argpartition(evidence, self._size - few, axis=1)[:, self._size - few :]
+        weights = np.maximum(np.take_along_axis(evidence, best, axis=1), 0)
+        weights *= self.breadth(queries) * FOUND / np.maximum(weights.sum(axis=1, keepdims=True), few * CLEAR + 1e-9)
         # paper by paper, since a product may round differently for each size of the batch
-        found: Rows = np.einsum("qb,dqb->qd", weights, self._places[:, best], optimize=False)
-        return found
+        return evidence + self.nearness(np.einsum("qb,dqb->qd", weights, self._places[:, best], optimize=False))
+
+    def breadth(self, queries: Sequence[Query]) -> Rows:
+        """queries × 1"""
+        return np.array([[query.breadth] for query in queries], dtype=np.float32).reshape(-1, 1)
 
     def nearness(self, places: Rows) -> Rows:
         """places × papers: how near each paper is, weighted by how far out the place is."""

@@ -199,3 +199,13 @@ def _bag(text):
     for word in "".join(c if c.isalnum() else " " for c in text.lower()).split():
         bag[word] = bag.get(word, 0) + 1
     return bag
+
+
+def test_a_sentence_is_led_further_by_the_papers_that_fit_it_than_a_bare_word():
+    texts = Texts(LIBRARY * 10)
+    word, sentence = texts.query([("cache", 1)]), texts.query([("cache", 2), ("keys and values that models evict", 1)])
+    evidence = np.zeros((2, len(texts)), dtype=np.float32)
+    evidence[:, 0] = 1
+    short, long = texts.followed([word, sentence], evidence) - evidence
+    assert 0 < short[4] < long[4]  # the same paper again
+    assert texts.query([]).breadth == 1
