@@ -1,9 +1,10 @@
 """What is trending: how fast a paper gathers signals, beside what is usual for its source and day."""
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime, timedelta
 from math import ceil, floor, isfinite, prod
 
 import numpy as np
@@ -14,8 +15,8 @@ from digest.model import Signal
 KINDS = {
     "upvotes": (1.0, 1e6),
     "points": (1.0, 1e6),
-    "comments": (0.5, 100.0),
-    "stars": (0.05, 200.0),
+    "comments": (0.25, 100.0),
+    "stars": (0.02, 200.0),
     "pick": (5.0, 100.0),
 }
 """how much one of them says, and the count from which more say nothing"""
@@ -26,6 +27,9 @@ ENOUGH = 5  # papers that make a median worth comparing with
 FALLBACK = 0.5  # what is usual in an hour where too few papers tell
 CAP = 0.8  # the most that one source can say alone
 HALF_LIFE = 72.0  # hours
+ABOUT = timedelta(hours=18)  # before and after: papers of about the same time, wherever a source's day begins
+SMALL_FIELD = 20  # so many papers make their field count as much as the whole source
+EVERYTHING: Mapping[int, str] = {}
 
 
 @dataclass(frozen=True)
@@ -46,8 +50,8 @@ class _Said:
     def mass(self) -> float:
         return sum(_weight(seen[-1]) for seen in self.kinds.values())
 
-    def rate(self) -> float:
-        return sum(_rate(seen, self.start) for seen in self.kinds.values())
+    def rate(self, start: datetime) -> float:
+        return sum(_rate(seen, start) for seen in self.kinds.values())
 
     def line(self, peers: Sequence["_Said"]) -> str:
         kind = max(self.kinds, key=lambda kind: (_weight(self.kinds[kind][-1]), kind))
@@ -64,25 +68,35 @@ class _Said:
         return line
 
 
-def trends(signals: Iterable[Signal], since: Mapping[int, datetime], now: datetime) -> dict[int, Trend]:
+def trends(
+    signals: Iterable[Signal], since: Mapping[int, datetime], now: datetime, fields: Mapping[int, str] = EVERYTHING
+) -> dict[int, Trend]:
     """By paper id; papers of which nothing (or only zeros) was said are absent.
 
-    *since* says when each paper was announced or first signalled; what was observed after *now* is not known yet.
-    Sources that agree make more of a trend than either alone.
+    *since* says when each paper was announced or first signalled, *fields* where it is filed; what was observed after
+    *now* is not known yet. A paper is compared with those that its source spoke of about the same time, and as far as
+    they are enough with those of its field among them. Sources that agree make more of a trend than either alone.
     """
-    said = _said(signals, since, now)
-    peers: dict[tuple[str, date | None], list[_Said]] = defaultdict(list)
-    for (_, source), one in said.items():
-        peers[source, one.start.date()].append(one)
-        peers[source, None].append(one)
-    usual = {group: _median([one.rate() for one in members]) for group, members in peers.items()}
+    by_source: dict[str, list[tuple[int, _Said]]] = defaultdict(list)
+    for (paper, source), one in _said(signals, since, now).items():
+        by_source[source].append((paper, one))
     told: dict[int, list[tuple[float, str]]] = defaultdict(list)
-    for (paper, source), one in said.items():
-        day = source, one.start.date()
-        ratio = one.rate() / (usual[day] or usual[source, None] or FALLBACK)
-        strength = CAP * one.mass() / (one.mass() + SMALL) * ratio / (ratio + 2)
-        age = _hours(one.start, now)
-        told[paper].append((strength * 0.5 ** (age / HALF_LIFE), one.line(peers[day])))
+    for members in by_source.values():
+        members.sort(key=lambda member: (member[1].start, member[0]))
+        starts, papers = [one.start for _, one in members], [paper for paper, _ in members]
+        always = _median([one.rate(one.start) for _, one in members]) or FALLBACK
+        for paper, one in members:
+            first, last = bisect_left(starts, one.start - ABOUT), bisect_right(starts, one.start + ABOUT)
+            peers = [peer for _, peer in members[first:last]]
+            start = peers[len(peers) // 2].start  # one clock for all: who came first was only seen for longer
+            rates = [peer.rate(start) for peer in peers]
+            usual = _median(rates) or always
+            if field := fields.get(paper):
+                own = [rate for rate, peer in zip(rates, papers[first:last], strict=True) if fields.get(peer) == field]
+                usual *= ((_median(own) or usual) / usual) ** (len(own) / (len(own) + SMALL_FIELD))
+            ratio = one.rate(start) / usual
+            strength = CAP * one.mass() / (one.mass() + SMALL) * ratio / (ratio + 2)
+            told[paper].append((strength * 0.5 ** (_hours(start, now) / HALF_LIFE), one.line(peers)))
     return {
         paper: Trend(1 - prod(1 - strength for strength, _ in sources), max(sources)[1])
         for paper, sources in told.items()
@@ -116,7 +130,7 @@ def _rate(seen: Sequence[Signal], start: datetime) -> float:
 
 def _weight(signal: Signal) -> float:
     each, most = KINDS.get(signal.kind, OTHER)
-    return each * min(signal.value, most)
+    return float(floor(each * min(signal.value, most)))  # in whole votes, for less than one tells nothing
 
 
 def _hours(start: datetime, end: datetime) -> float:

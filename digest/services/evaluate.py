@@ -189,6 +189,7 @@ class _Look:
     at: datetime
     counts: tuple[tuple[str, float, datetime], ...]
     upvotes: float
+    field: str = ""
 
 
 def trend(paper_file: Path, outcome_file: Path, step: Callable[[], object] = lambda: None) -> TrendReport:
@@ -223,7 +224,8 @@ def _day(day: str, outcomes: Mapping[str, float], looks: Mapping[str, _Look]) ->
         for name, look in peers.items()
         for kind, count, at in look.counts
     ]
-    found = trends(signals, {numbers[name]: look.since for name, look in peers.items()}, now)
+    fields = {numbers[name]: look.field for name, look in peers.items()}
+    found = trends(signals, {numbers[name]: look.since for name, look in peers.items()}, now, fields)
     ours = [found[numbers[name]].value if numbers[name] in found else 0.0 for name in outcomes]
     late = np.array(list(outcomes.values()))
     ranks = {OURS: np.array(ours), "early upvotes": np.array([looks[name].upvotes for name in outcomes])}
@@ -250,7 +252,7 @@ def _look(row: Row) -> _Look | None:
     kinds = (("upvotes", "upvotes"), ("comments", "num_comments"), ("stars", "github_stars"))
     counts = tuple((kind, count, at) for kind, field in kinds if (count := row.number(field)) is not None)
     since = _moment(row, "submitted_at") or _moment(row, "published_at") or at
-    return _Look(row.text("id"), _date(row, "day"), since, at, counts, upvotes)
+    return _Look(row.text("id"), _date(row, "day"), since, at, counts, upvotes, *row.texts("categories")[:1])
 
 
 def _early(row: Row) -> _Look | None:

@@ -137,7 +137,8 @@ class Publish:
     def _candidates(self, now: datetime) -> list[Candidate]:
         news = self.catalog.papers.news(now - self.rhythm.window, now)
         since = {card.paper: moment for card, moment in news}
-        found = trends(self.catalog.papers.signals(since, now), since, now)
+        fields = {card.paper: card.categories[0] for card, _ in news if card.categories}
+        found = trends(self.catalog.papers.signals(since, now), since, now, fields)
         return [
             Candidate(ordinal, card, moment, trend.value, trend.line)
             if (trend := found.get(card.paper))

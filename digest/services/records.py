@@ -82,6 +82,13 @@ class Row:
             raise self.error(f'"{field}" must be a number of at least 0, not {value!r:.40}')
         return None if value is None else float(value)
 
+    def texts(self, field: str) -> list[str]:
+        """A list of texts; empty where there is none."""
+        values = self.values.get(field) or []
+        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+            raise self.error(f'"{field}" is no list of texts: {values!r:.40}')
+        return values
+
     def error(self, message: str) -> InputError:
         return InputError(message, file=str(self.file), line=self.line)
 

@@ -118,6 +118,33 @@ def test_each_source_is_compared_with_itself():
     assert found[20].value > found[1].value
 
 
+def test_a_ring_that_votes_in_one_source_stays_behind_the_days_best_and_below_the_cap():
+    day = {paper: count for paper, count in enumerate((70, 45, 30, 12, 8, 6, 6, 5, 4, 4, 3, 3, 2, 2, 1), 1)}
+    found = of_the_day(day | {99: 20}, *upvotes({3: 25}, source="hn", kind="points"))
+    assert found[99].value < 0.6
+    assert sorted(found, key=lambda paper: -found[paper].value)[:3] == [3, 1, 2]
+
+
+def test_a_paper_of_a_small_field_is_compared_with_its_field_too():
+    day = {paper: 20 + paper for paper in range(1, 31)} | {paper: 2 for paper in range(41, 55)} | {60: 12}
+    fields = {paper: "cs.CL" if paper < 40 else "math.CO" for paper in day}
+    since = dict.fromkeys(day, MORNING)
+    alone, beside = trends(upvotes(day), since, NOON), trends(upvotes(day), since, NOON, fields)
+    assert beside[60].value > 1.3 * alone[60].value
+    assert beside[60].value > beside[1].value > alone[60].value
+    assert beside[30].value > beside[60].value, "its field counts for something, not for everything"
+
+
+def test_papers_of_one_day_with_the_same_votes_trend_alike_whenever_they_came():
+    votes = {paper: 10 for paper in range(1, 10)}
+    found = trends(upvotes(votes), {paper: MORNING + timedelta(hours=paper) for paper in votes}, NOON)
+    assert len({trend.value for trend in found.values()}) == 1
+
+
+def test_less_than_a_vote_in_other_counts_tells_nothing():
+    assert of_the_day({1: 10, 2: 10}, *upvotes({2: 3}, kind="comments"))[1].value == of_the_day({1: 10, 2: 10})[2].value
+
+
 def test_signals_before_the_paper_was_announced_do_no_harm():
     found = trends(upvotes({1: 9}), {1: NOON + timedelta(days=1)}, NOON)
     assert found[1].line == "9 upvotes"
