@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from itertools import groupby, pairwise
-from math import ceil
 
 from digest.model import SourceDay, SourceRecord, look_again
 from digest.sources import calendar
@@ -131,12 +130,12 @@ def _rhythm(part: str, came: Sequence[SourceDay]) -> Rhythm | None:
     return Rhythm(announces, lambda day: midnight(day) + hour, _usual(came, announces))
 
 
-def _usual(came: Sequence[SourceDay], announces: Callable[[date], bool]) -> int:
-    """The most announcements from one of its days to the next, but for one in ten: outages. One more for who skips."""
+def _usual(came: Sequence[SourceDay], announces: Callable[[date], bool], share: float = 0.9) -> int:
+    """How many announcements on the next comes, in that *share* of times; the rest are outages. One more if some are skipped."""
     if len(came) < ENOUGH:
         return 1
     gaps = sorted(max(1, sum(map(announces, _between(a.day, b.day))) + announces(b.day)) for a, b in pairwise(came))
-    longest = gaps[ceil(0.9 * len(gaps)) - 1]
+    longest = gaps[int(share * (len(gaps) - 1))]
     return longest + (longest > 1)
 
 
@@ -157,19 +156,21 @@ def again(source: SourceRecord, now: datetime, *, grows: bool) -> list[date]:
     Those that were missed, once, as soon as there is news after them; and where the counts of a day's papers *grow*,
     those whose turn it is to be looked at again.
     """
-    asked = {day.day: day.asked for day in source.days.get("", ()) if day.asked}
-    wanted = set()
-    for part, days in _parts(source):
-        came = [day for day in days if day.brought]
-        rhythm = _rhythm(part, came) or Rhythm(lambda _: True, midnight)
-        if came and rhythm.usual == 1:
-            wanted |= set(filter(rhythm.announces, _between(came[0].day, came[-1].day))) - {day.day for day in came}
-        for day in came[:-1] if grows else ():
-            seen = max(filter(None, (day.brought, day.asked)))
-            if now - midnight(day.day) <= WATCHED and look_again(now - midnight(day.day), now - seen):
-                asked.pop(day.day, None)
+    asked = {day.day for day in source.days.get("", ()) if day.asked}
+    came = {part: [day for day in days if day.brought] for part, days in _parts(source)}
+    known = sorted(day.day for days in came.values() for day in days)
+    past, wanted = list(_between(known[0], known[-1])) if known else [], set[date]()
+    for part, days in came.items():
+        rhythm = _rhythm(part, days) or Rhythm(lambda _: True, midnight)
+        daily = _usual(days, rhythm.announces, share=0.5) == 1
+        has = {day.day for day in days} if daily else known
+        wanted |= {day for day in past if rhythm.announces(day) and day not in has}
+        for day in days[:-1] if grows else ():
+            age, seen = now - midnight(day.day), max(filter(None, (day.brought, day.asked)))
+            if age <= WATCHED and look_again(age, now - seen):
+                asked.discard(day.day)
                 wanted.add(day.day)
-    return sorted((d for d in wanted - asked.keys() if now - midnight(d) <= MISSED), reverse=True)[:AT_ONCE]
+    return sorted((d for d in wanted - asked if now - midnight(d) <= MISSED), reverse=True)[:AT_ONCE]
 
 
 # ---------------------------------------------------------------- in words

@@ -141,6 +141,18 @@ def test_missed_days_are_asked_for_once_there_is_news_after_them_and_only_once()
     assert health.again(source(**back, **{"": asked}), at(13), grows=False) == []
 
 
+def test_a_category_that_leaves_days_out_is_asked_for_only_with_the_others_or_when_all_were_missed() -> None:
+    small, daily = brought(5, 7, 8, 12, 13, 16), brought(5, 6, 7, 8, 9, 12, 13, 16)
+    assert [day.day for day in health.again(source(math_GN=small, cs_CL=daily), at(16), grows=False)] == [15, 14]
+    assert [day.day for day in health.again(source(math_GN=small), at(16), grows=False)] == [15, 14, 9, 6]
+
+
+def test_a_gap_does_not_become_the_rhythm() -> None:
+    feed = source(**{"": brought(5, 6, 7, 8, 9, 15)})
+    assert [day.day for day in health.again(feed, at(15), grows=False)] == [14, 13, 12]
+    assert states(feed, at(16, 8)) == {"": "stale"}
+
+
 def test_few_past_days_are_asked_for_at_a_time_and_none_that_is_long_past() -> None:
     away = source(cs_AI=(SourceDay(date(2025, 11, 3), at(1)), *brought(30)))
     assert [day.day for day in health.again(away, at(30), grows=False)] == [29, 28, 27, 26, 23]
