@@ -464,3 +464,13 @@ def test_a_list_of_feeds_is_imported_once_and_exported(ready, tmp_path):
     (tmp_path / "list.opml").write_text(out)
     assert "has all 2 feeds" in ready("sources", "import", "list.opml")[1]
     assert "Journal (2)" in ready("sources", "list")[1]
+
+
+def test_sources_say_how_they_are_and_papers_whose_counts_rise(ready):
+    listed = ready("sources", "list")[1]
+    assert re.search(r"Journal\s+fresh\s+2026-01-16\s+-", listed)
+    [source] = json.loads(ready("status", "--json")[1])["sources"]
+    assert (source["name"], source["health"], source["last"], source["due"]) == ("Journal", "fresh", "2026-01-16", None)
+    assert json.loads(ready("papers", "rising", "--json")[1]) == []
+    ready("curate", "2")
+    assert "Grasping with two hands" in ready("papers", "rising", now="2026-01-16T08:30:00Z")[1]

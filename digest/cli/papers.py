@@ -47,6 +47,23 @@ def papers_show(paper: Paper, json: Json = False) -> None:
             console().print(made)
 
 
+@papers_cli.command("rising")
+def papers_rising(count: Annotated[int, typer.Option(min=1, help="how many at most")] = 20, json: Json = False) -> None:
+    """The papers whose counts grew most in the last day, by source and kind."""
+    app = session.app
+    gains = {key: gain for key, gain in app.catalog.papers.gains(session.now()).items() if gain > 0}
+    fastest = sorted(gains.items(), key=lambda item: (-item[1], item[0]))[:count]
+    cards = app.catalog.papers.cards({paper for (paper, _, _), _ in fastest})
+    made = table("in a day", "kind", "source", "paper", "title")
+    rows = [(round(gain, 1), kind, source, paper, cards[paper].title) for (paper, source, kind), gain in fastest]
+    if json:
+        say_json([dict(zip(("gained", "kind", "source", "paper", "title"), row, strict=True)) for row in rows])
+        return
+    for gain, *row in rows:
+        made.add_row(f"+{gain:,.0f}", *map(str, row))
+    console().print(made)
+
+
 @papers_cli.command("merge")
 def papers_merge(
     paper: Paper,

@@ -131,7 +131,7 @@ def _rhythm(part: str, came: Sequence[SourceDay]) -> Rhythm | None:
 
 
 def _usual(came: Sequence[SourceDay], announces: Callable[[date], bool], share: float = 0.9) -> int:
-    """How many announcements on the next comes, in that *share* of times; the rest are outages. One more if some are skipped."""
+    """How many announcements on the next comes in that *share* of times, bar outages; one more for who skips some."""
     if len(came) < ENOUGH:
         return 1
     gaps = sorted(max(1, sum(map(announces, _between(a.day, b.day))) + announces(b.day)) for a, b in pairwise(came))
