@@ -39,7 +39,8 @@ class Sheet:
     """The HTML part (*markup*) or a text part. `whole` and `filled` give the same; the compiler makes sure of it."""
 
     def __init__(self, source: str, publication: Publication, *, markup: bool) -> None:
-        self._publication = publication
+        texts = {name: clean(getattr(publication, name)) for name in ("name", "tagline", "postal_address")}
+        self._publication = replace(publication, **texts)  # what an operator writes is text too (REQ-39)
         self._page = _template(source, markup)
         self._shell = _template(_SHELL, markup)
         self._quoted = _in_html if markup else _in_text

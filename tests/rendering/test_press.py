@@ -411,12 +411,42 @@ def test_no_word_of_a_stranger_becomes_a_header_a_tag_or_a_link(
     assert parsed(message).keys() == HEADERS
     assert str(parsed(message)["To"]) == "reader@example.net"
     assert parsed(message)["Subject"] == press.parts(digest(1), SINCE, urls).subject
+    assert bodies(message) == (press.parts(digest(1), SINCE, urls).text, press.parts(digest(1), SINCE, urls).html)
+    assert_nothing_but_words(message, benign)
+
+
+def assert_nothing_but_words(message: bytes, benign: bytes) -> None:
+    """The same tags, attributes and links as in *benign*, in lines that any server takes as they are."""
     found, expected = Tree(bodies(message)[1]), Tree(bodies(benign)[1])
     assert found.kinds == expected.kinds
     assert found.links == expected.links
     assert max(map(len, message.split(b"\r\n"))) <= 998
     assert re.fullmatch(rb"[\r\n -~]*", message)
-    assert not re.search(rb"(?<!\r)\n|\r(?!\n)|\n\.|[ \t]\r", message.split(b"\r\n\r\n", 1)[1])
+    body = message.split(b"\r\n\r\n", 1)[1]
+    assert max(map(len, body.split(b"\r\n"))) <= 76
+    assert not re.search(rb"(?<!\r)\n|\r(?!\n)|\n\.|[ \t]\r", body)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(name=HOSTILE, tagline=HOSTILE, address=HOSTILE, note=HOSTILE)
+def test_what_the_operator_writes_is_text_as_well(
+    name: str,
+    tagline: str,
+    address: str,
+    note: str,
+    stationery: Stationery,
+    edition: Callable[..., Edition],
+    paper: Callable[..., Card],
+    digest: Callable[..., Digest],
+    urls: Urls,
+):
+    strange = replace(stationery.publication, name=f"a {name}", tagline=f"a {tagline}", postal_address=f"a {address}")
+    some, plain = (replace(edition(paper()), notes=(f"a {words}",)) for words in (note, "note"))
+    message = Press(replace(stationery, publication=strange), some).message(digest(1), "r@example.net", SINCE, urls)
+    benign = Press(stationery, plain).message(digest(1), "r@example.net", SINCE, urls)
+    assert parsed(message).keys() == HEADERS
+    assert str(parsed(message)["From"].addresses[0].addr_spec) == "digest@news.example.org"
+    assert_nothing_but_words(message, benign)
 
 
 # ---------------------------------------------------------------- letters
