@@ -55,6 +55,8 @@ class Memory:
     fingerprint: str | None = None
     """a hash of the document's entries, to tell the same batch under a new date"""
     newest: str | None = None
+    known: tuple[Listing, ...] = ()
+    """for a source that watches papers: those to ask about now; told at each fetch, never remembered"""
 
 
 @dataclass(frozen=True, slots=True)

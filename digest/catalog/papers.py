@@ -18,6 +18,13 @@ WATCHED = timedelta(days=15)
 """how long after a paper was signalled its counts are of interest"""
 
 
+WATCHED = timedelta(days=14)
+"""how long papers are looked at again"""
+
+OFTEN = timedelta(hours=6)
+"""how often at most"""
+
+
 @dataclass(frozen=True)
 class Record:
     """All that is known of a paper, for people; rows are in the order of time where they have one."""
@@ -165,6 +172,30 @@ class Papers:
             db.execute(insert(t.signals).values(paper_id=whole, **signal))
             if not db.scalar(select(p.c.id).where(p.c.id.in_(group), p.c.signalled.is_not(None)).limit(1)):
                 db.execute(update(p).where(p.c.id == whole).values(signalled=now, since=now))
+
+    def watched(self, source: str, link: str, now: datetime) -> tuple[Listing, ...]:
+        """Young papers with such a link that *source* has not looked at for a while, a longer one the older they are.
+
+        Those never looked at come first.
+        """
+        p, s = t.papers.c, t.signals.c
+        last = select(s.paper_id, func.max(s.at).label("at")).where(s.source == source).group_by(s.paper_id).subquery()
+        young = select(t.papers, last.c.at).outerjoin(last, last.c.paper_id == p.id).where(p.since > now - WATCHED)
+        due: list[tuple[datetime, Any]] = []
+        with self._store.read() as db:
+            for r in db.execute(young.order_by(p.id)):
+                if link in r.links and (r.at is None or now - r.at >= max(OFTEN, (now - r.since) / 8)):
+                    due.append((r.at or r.since - WATCHED, r))
+            ids: dict[int, dict[str, str]] = defaultdict(dict)
+            for some in chunks(r.id for _, r in due):
+                for i in db.execute(select(t.paper_ids).where(t.paper_ids.c.paper_id.in_(some))):
+                    ids[i.paper_id][i.scheme] = i.value
+        due.sort(key=lambda pair: pair[0])
+        return tuple(
+            Listing(source, f"{r.id} {url}", r.title, ids=ids[r.id], links={link: url}, announced=r.since)
+            for _, r in due
+            for url in (r.links[link],)
+        )
 
     def record(self, number: int) -> Record:
         """Raises NotFound."""

@@ -11,7 +11,7 @@ from digest.catalog.merging import Taken
 from digest.clock import Clock, elapsed
 from digest.errors import NotFound, SourceError
 from digest.model import Batch, Memory
-from digest.sources import Dated, Source
+from digest.sources import Dated, Source, Watching
 from digest.sources.health import again
 from digest.sources.http import Http
 
@@ -50,7 +50,11 @@ class Collect:
         """Each source's outcome, then those of past days that were missed or whose counts grow; one failure does not
         silence the rest. Raises NotFound."""
         wanted = self._named(names)
-        memory = {r.name: r.memory for r in self.catalog.sources.all(self.clock()) if r.answered}
+        now = self.clock()
+        memory = {r.name: r.memory for r in self.catalog.sources.all(now) if r.answered}
+        for source in wanted:
+            if isinstance(source, Watching):
+                memory[source.name] = Memory(known=self.catalog.papers.watched(source.name, source.watches, now))
         yield from self._collected(
             [partial(_ask, s.name, None, partial(s.fetch, self.http, memory.get(s.name, Memory()))) for s in wanted]
         )

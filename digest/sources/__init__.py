@@ -27,6 +27,15 @@ class Source(Protocol):
 
 
 @runtime_checkable
+class Watching(Source, Protocol):
+    """One that cannot say what is new, only more of the papers that it finds in `Memory.known`."""
+
+    @property
+    def watches(self) -> str:
+        """What these papers must link to, as `code`."""
+
+
+@runtime_checkable
 class Dated(Source, Protocol):
     """One that can also be asked for a past day: for what was missed, and for counts that grow."""
 

@@ -6,10 +6,11 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
+from copy import copy
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import unquote, urljoin, urlsplit
 
 import httpx2
@@ -81,6 +82,13 @@ class Http:
         # and a connection for each request, so that its deadline can cut it.
         pool = httpx2.Limits(max_connections=None, max_keepalive_connections=0)
         self._transport = httpx2.HTTPTransport(trust_env=False, limits=pool)
+        self._token = ""
+
+    def bearing(self, token: str) -> Self:
+        """The same, queues included, that shows *token* to the hosts that it asks, and not where they redirect."""
+        bearer = copy(self)
+        bearer._token = token
+        return bearer
 
     def get(self, url: str, memory: Memory | None = None, accept: str = FEEDS, *, internal: bool = False) -> Answer:
         """The document at *url*, or that it is unchanged since *memory*. Raises SourceError with the way out.
@@ -93,6 +101,7 @@ class Http:
         known = {"If-None-Match": etag, "If-Modified-Since": memory and memory.modified}
         headers = {"User-Agent": self._agent, "Accept": accept, "Accept-Encoding": "gzip"}
         headers |= {name: value for name, value in known.items() if value}
+        headers |= {"Authorization": f"Bearer {self._token}"} if self._token else {}
         attempt = 1
         while True:
             try:
@@ -121,6 +130,8 @@ class Http:
             answer = self._asked(url, headers, home=asked if internal else "")
             if isinstance(answer, Answer):
                 return answer
+            if (urlsplit(answer).scheme, urlsplit(answer).netloc) != (urlsplit(url).scheme, urlsplit(url).netloc):
+                headers = {name: value for name, value in headers.items() if name != "Authorization"}
             url = answer
         raise SourceError(f"{asked} redirects more than {self._limits.redirects} times; look for its new address")
 

@@ -16,7 +16,8 @@ from digest.model import Memory
 modules = [
     importlib.import_module(f"digest.sources.{found.name}") for found in pkgutil.iter_modules(digest.sources.__path__)
 ]
-KINDS = {module.__name__.rpartition(".")[2]: module.SOURCE for module in modules if hasattr(module, "SOURCE")}
+ALL = {module.__name__.rpartition(".")[2]: module.SOURCE for module in modules if hasattr(module, "SOURCE")}
+KINDS = {kind: made for kind, made in ALL.items() if not hasattr(made, "watches")}  # who watch have no document
 EXAMPLES = {
     "arxiv": "arxiv_rss.xml",
     "arxiv_api": "arxiv_api.xml",
