@@ -40,6 +40,15 @@ Places = NDArray[np.int64]
 _Key = tuple[Steering, bool, bool, datetime]
 
 
+class Term(NamedTuple):
+    """What one *thing* (a topic's id, a text, a name, a paper voted on) adds to a score; see `Ranker.explain`."""
+
+    code: ReasonCode | None
+    """None for being asked for at all"""
+    thing: Any
+    value: float
+
+
 class _Way(NamedTuple):
     """What is the same for all wishes that are steered alike."""
 
@@ -95,6 +104,22 @@ class Ranker:
                 batch = which[start : start + BATCH]
                 picks.update(zip(batch, self._batch([wishes[i] for i in batch], pool), strict=True))
         return [picks[i] for i in range(len(wishes))]
+
+    def explain(self, wish: Wish, ordinal: int) -> list[Term]:
+        """What makes up the score of a candidate, before it loses what likeness to better picks costs."""
+        known, mine = self._candidates, wish.steering.mine
+        place = np.searchsorted(known.ordinals, [ordinal])
+        scale = [*(np.full(1, weight * mine, np.float32) for _, weight in FEATURES), np.zeros(1, np.float32)]
+        things, worth = self._worth(self._shelf.wants([wish], scale), np.zeros(1, np.intp), place)
+        named = [(self._codes[self._shelf.kinds[thing]], self._shelf.things[thing]) for thing in things[0]]
+        terms = [Term(ReasonCode(c), thing, float(v)) for (c, thing), v in zip(named, worth[0], strict=True) if v]
+        trend = self._trend[int(wish.whole), place[0]] * np.float32(TREND * wish.steering.trending)
+        general = [
+            Term(None, "", ASKED * mine if sum(term.value for term in terms) > 0 else 0.0),
+            Term(ReasonCode(self._code_of_trend[place[0]]), "", float(trend)),
+            Term(ReasonCode.FRESH, "", float(self._fresh[place[0]])),
+        ]
+        return terms + [term for term in general if term.value]
 
     def _batch(self, wishes: Sequence[Wish], pool: int) -> list[Picks]:
         known = self._candidates

@@ -485,3 +485,22 @@ def test_a_pick_says_no_more_than_a_digest_can_hold():
     pick = picked(Interest({CACHES: 1e30}))[0]
     assert isinstance(pick, Pick)
     assert pick.score <= 60_000
+
+
+@settings(deadline=None)
+@given(wishes)
+def test_the_terms_of_a_score_make_it_up_but_for_what_likeness_costs(wish):
+    (picks,) = RANKER.picks([wish])
+    for place, pick in enumerate(picks):
+        if pick.reasons[0].code is not ReasonCode.EXPLORE:
+            worth = sum(term.value for term in RANKER.explain(wish, pick.ordinal))
+            slack = 0.001 * max(1, abs(worth))
+            assert worth >= pick.score - slack
+            assert place or worth == pytest.approx(pick.score, abs=slack), "nothing is above the first"
+
+
+def test_a_term_names_the_thing_that_was_wanted():
+    asked = wish(Interest({CACHES: 2}, keywords=("cache",)), votes=((1, 1), (2, -1)))
+    terms = {(term.code, term.thing): term.value for term in RANKER.explain(asked, KV)}
+    assert terms[ReasonCode.TOPIC, CACHES] > terms[ReasonCode.KEYWORD, "cache"] > 0
+    assert terms[ReasonCode.LIKED, 2] < 0 < terms[ReasonCode.TREND, ""]
