@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # a command loads the rooms that it enters
     from digest.services.profiles import Profiles
     from digest.services.publish import Publish
     from digest.services.subscriptions import Subscriptions
+    from digest.services.why import Explain
     from digest.sources import Source
     from digest.sources.http import Http
 
@@ -195,6 +196,12 @@ class App:
         secrets = {curator.name: curator.secret for curator in self.settings.curators}
         window = timedelta(days=self.settings.publish.window)
         return Curation(self.catalog, self.library, self.http, window, self.clock, secrets)
+
+    @cached_property
+    def explain(self) -> "Explain":
+        from digest.services.why import Explain
+
+        return Explain(self.catalog, self.library, self.publish)
 
     @cached_property
     def doctor(self) -> "Doctor":

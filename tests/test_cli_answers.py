@@ -1,6 +1,7 @@
 """Searching, steering and profiles on the command line."""
 
 import json
+import re
 
 import pytest
 from test_cli import digest, ready
@@ -63,3 +64,28 @@ def test_what_cannot_be_set_is_named_and_nothing_changes(ada, setting, says):
     code, _, err = ada("subscribers", "set", "ada@example.org", "count=3", setting)
     assert (code, says in err) == (2, True)
     assert ada("subscribers", "show", "ada@example.org")[1] == before
+
+
+def test_why_tells_every_term_and_what_would_bring_a_paper_that_is_not_there(ada):
+    code, out, _ = ada("why", "ada@example.org", "https://example.org/papers/1")
+    assert code == 0
+    assert "place 1 of the 1 papers in the mail that would be sent now" in out
+    assert "because you follow Retrieval" in out
+    assert re.search(r"\+0\.\d{3}  topic Retrieval", out)
+    code, out, _ = ada("why", "ada@example.org", "2")
+    assert "nothing that is wanted fits it" in out
+    assert "following Robots" in out
+    assert json.loads(ada("why", "ada@example.org", "2", "--json")[1])["place"] is None
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("bob@example.org", "1"), "there is no subscriber bob@example.org"),
+        (("ada@example.org", "99"), "there is no paper 99"),
+        (("ada@example.org", "1", "--edition", "2020-01-01"), "there is no edition of 2020-01-01"),
+    ],
+)
+def test_why_names_what_does_not_exist(ada, words, says):
+    code, _, err = ada("why", *words)
+    assert (code, says in err) == (2, True)

@@ -15,7 +15,8 @@ from sqlalchemy import inspect
 from starlette.testclient import TestClient
 
 from digest import schedule
-from digest.model import Standing
+from digest.model import Interest, Standing
+from digest.services.subscriptions import Preferences
 from digest.web import create
 
 CHROMIUM = [
@@ -38,8 +39,8 @@ def filled(site, clock):
     return FORM | {"form": token}
 
 
-def collect(app, title="Dense retrieval for long documents"):
-    paper = listing(title=title, abstract="We rank passages with dense retrieval.", announced=app.clock())
+def collect(app, title="Dense retrieval for long documents", abstract="We rank passages with dense retrieval."):
+    paper = listing(title=title, abstract=abstract, announced=app.clock())
     app.catalog.papers.take("arxiv", batch(paper), app.clock(), timedelta(days=7))
 
 
@@ -97,6 +98,29 @@ def test_looking_at_every_link_of_a_mail_twice_changes_nothing(subscribed, app, 
         assert site.get(path(url)).status_code == 200, url
         assert site.head(path(url)).status_code in (200, 405), url
     assert dump(app) == before
+
+
+def test_a_vote_from_the_mail_changes_what_the_next_one_picks_and_can_be_undone(subscribed, app, site, clock):
+    (up,) = {path(url) for url in links(subscribed) if url.endswith("/up")}
+    clock.forward(days=1)
+    about = ("Grasping with two hands", "Passages in long documents, found by dense vectors", "Dwarf galaxies")
+    for title in about:
+        collect(app, title, f"A study: {title.lower()}.")
+    app.publish.open(wait=False)
+    reader = app.subscriptions.find("ada@example.org")
+    app.subscriptions.set(reader, Preferences(Interest(keywords=("galaxies",)), reader.schedule))
+
+    def first():
+        items = app.publish.preview(app.subscriptions.find("ada@example.org")).items
+        return [(item.candidate.card.title, item.reasons) for item in items]
+
+    before = first()
+    assert [title for title, _ in before] == [about[2]]
+    assert site.post(up).status_code == 200
+    assert {title for title, _ in first()} == {about[1], about[2]}
+    assert any(why.startswith("you voted for papers on") for why in dict(first())[about[1]])
+    assert site.post(up.replace("/up", "/none")).status_code == 200
+    assert first() == before
 
 
 @pytest.mark.skipif(not shutil.which("chromium"), reason="needs chromium")

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from digest.cli.terminal import PLAIN, Json, console, say, say_json, session, table
+from digest.cli.terminal import PLAIN, Json, console, day, say, say_json, session, table
 
 cli = typer.Typer(**PLAIN)
 
@@ -30,3 +30,35 @@ def search(
         address = hit.card.links[0][1] if hit.card.links else ""
         made.add_row(str(hit.card.paper), str(hit.card.announced), hit.card.title, address, f"{hit.score:.2f}")
     console().print(made)
+
+
+@cli.command()
+def why(
+    subscriber: Annotated[str, typer.Argument(help="address or public id")],
+    paper: Annotated[str, typer.Argument(help="its number, arXiv id, DOI or address")],
+    edition: Annotated[str | None, typer.Option(metavar="DATE")] = None,
+    json: Json = False,
+) -> None:
+    """Why somebody got a paper or did not: every term of its score, its rank, what stood in the way."""
+    app = session.app
+    found = app.explain.why(app.subscriptions.find(subscriber), paper, day(edition) if edition else None)
+    if json:
+        from dataclasses import asdict
+
+        say_json(asdict(found))
+        return
+    mail = f"the mail of {found.turn} ({found.state})" if found.turn else "the mail that would be sent now"
+    say(f"{found.card.title}\nedition of {found.edition}")
+    say((f"place {found.place} of" if found.place else "not among") + f" the {found.papers} papers in {mail}")
+    if found.reasons:
+        say(f"because {' · '.join(found.reasons)}")
+    say(
+        f"\nscore {found.score:.3f}, " + (f"rank {found.rank}" if found.rank else "not ranked"),
+    )
+    for words, value in found.terms:
+        say(f"  {value:+.3f}  {words}")
+    if found.recomputed:
+        say("  (terms recomputed from the edition as it is frozen, by what is wanted now)")
+    for title, told in (("what stands in the way", found.obstacles), ("what alone would bring it", found.changes)):
+        if told:
+            say(f"\n{title}\n  " + "\n  ".join(told))

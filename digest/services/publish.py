@@ -289,6 +289,10 @@ class Publish:
         return Wish(reader.interest, reader.count, frozenset(had), after, said, reader.steering, whole, again)
 
     def _picks(self, edition: Edition, wishes: Sequence[Wish]) -> list[Picks]:
+        return self.ranker(edition, wishes).picks(wishes)
+
+    def ranker(self, edition: Edition, wishes: Sequence[Wish]) -> Ranker:
+        """Of *edition*, ready for these wishes; the last one is kept."""
         topics = self.catalog.topics.all()
         kept = self._ranker
         if kept is None or kept[:2] != (edition.id, topics):
@@ -297,9 +301,17 @@ class Publish:
         if unread := ranker.unread(wishes):
             texts = self.catalog.votes.texts(unread)
             ranker.read({paper: texts.get(paper, "") for paper in unread})
-        return ranker.picks(wishes)
+        return ranker
 
     # ---- looking ahead
+
+    def wish(self, edition: Edition, reader: Subscriber, past: Digest | None = None) -> Wish:
+        """What their next digest asks of an edition; with *past*, what that one would ask if it were composed again."""
+        now = past.date if past else self.clock()
+        turn = Turn(past.turn, now) if past else self.catalog.subscribers.turn(reader.id) or Turn("", now)
+        had = self._had([reader.id], now)[reader.id]
+        had = {paper: date for paper, date in had.items() if not past or date < now}
+        return self._wish(edition, reader, turn, had, self.catalog.votes.of([reader.id]))
 
     def preview(self, reader: Subscriber, day: date | None = None) -> Preview:
         """Their next digest as it would be sent, with links that do nothing. Raises NotFound without an edition."""
@@ -308,8 +320,7 @@ class Publish:
             raise NotFound(f"there is no edition {'of ' + day.isoformat() if day else 'yet'}; run `digest publish`")
         now = self.clock()
         turn = self.catalog.subscribers.turn(reader.id) or Turn(now.date().isoformat(), now)
-        had, votes = self._had([reader.id], now)[reader.id], self.catalog.votes.of([reader.id])
-        picks = self._picks(edition, [self._wish(edition, reader, turn, had, votes)])[0]
+        picks = self._picks(edition, [self.wish(edition, reader)])[0]
         template = self.printing.stationery(layout(turn.label, picks)).hash
         digest = self._digest(reader, turn, edition, picks, now, template)
         press = self.printing.press(digest.template, edition)
