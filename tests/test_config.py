@@ -493,7 +493,7 @@ def test_the_commented_examples_of_sources_work(tmp_path):
     assert len(App(settings).sources) == len(settings.sources)
     found = {source.kind: sorted(source.options) for source in settings.sources}
     assert found["arxiv_api"] == ["max_results", "query"]
-    assert found.keys() == {"arxiv", "arxiv_api", "biorxiv", "feed", "hf_daily", "hn", "jsonfeed"}
+    assert found.keys() == {"arxiv", "arxiv_api", "biorxiv", "feed", "github_stars", "hf_daily", "hn", "jsonfeed"}
 
 
 def test_the_schema_knows_every_section_and_both_forms_of_transport_and_topics():

@@ -3,6 +3,7 @@
 A paper's name is its DOI, which all its versions share; a later version says that it is a replacement.
 """
 
+import json
 import re
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -10,17 +11,18 @@ from typing import Any, Literal
 from digest.errors import SourceError
 from digest.model import Batch, Listing, Memory
 from digest.sources import batch, feed, text
-from digest.sources.http import Answer, Http
+from digest.sources.http import FEEDS, Answer, Http
 from digest.sources.parts import loaded, looked_at, part
 
 
 @dataclass(frozen=True)
 class BiorxivSource:
-    """The newest preprints of a server's *subjects*, or the document at *url*."""
+    """The newest preprints of a server's *subjects*, all of its last *days*, or the document at *url*."""
 
     name: str
     server: Literal["biorxiv", "medrxiv"] = "biorxiv"
     subjects: tuple[str, ...] = ("all",)
+    days: int = 0
     url: str = ""
     internal: bool = False
 
@@ -30,8 +32,9 @@ class BiorxivSource:
                 raise ValueError(f"{subject!r} is no subject; they look like genomics or cell_biology")
 
     def fetch(self, http: Http, memory: Memory) -> Batch:
-        url = f"https://connect.{self.server}.org/{self.server}_xml.php?subject={'+'.join(self.subjects)}"
-        return batch.fetched(self.name, self.url or url, http, memory, read, listing, internal=self.internal)
+        feed_url = f"https://connect.{self.server}.org/{self.server}_xml.php?subject={'+'.join(self.subjects)}"
+        url = self.url or (f"https://api.biorxiv.org/details/{self.server}/{self.days}d" if self.days else feed_url)
+        return batch.fetched(self.name, url, _Paged(http), memory, read, listing, internal=self.internal)
 
 
 SOURCE = BiorxivSource
@@ -60,9 +63,43 @@ def read(answer: Answer) -> tuple[list[Any], list[str]]:
     if message.get("status", "ok") != "ok" and not found:
         why = text.clean(str(message["status"]), 200)
         return [], [] if why.startswith("no posts found") else [f"the server says: {why}"]
-    total = str(message.get("total", ""))
-    more = total.isdecimal() and int(total) > len(found)
+    more = (total := _total(document)) > len(found) + (
+        int(message["cursor"]) if isinstance(message.get("cursor"), int) else 0
+    )
     return found, [f"the answer holds {len(found)} of {total} papers; ask for fewer days"] if more else []
+
+
+_INTERVAL = re.compile(r"(?P<address>.*/details/\w+/(?:\d+d|[\d-]{10}/[\d-]{10}))(?:/(?P<cursor>\d{1,9}))?(?:/json)?")
+
+
+class _Paged(Http):
+    """Answers of the API with the pages that follow, as one."""
+
+    def __init__(self, http: Http) -> None:
+        self._http = http
+
+    def get(self, url: str, memory: Memory | None = None, accept: str = FEEDS, *, internal: bool = False) -> Answer:
+        answer = self._http.get(url, memory, accept, internal=internal)
+        document, interval = looked_at(answer), _INTERVAL.fullmatch(url)
+        found = document.get("collection") if isinstance(document, dict) else None
+        if not interval or not isinstance(found, list):
+            return answer
+        start, total = int(interval["cursor"] or 0), _total(document)
+        while found and start + len(found) < total and len(found) < batch.ENTRIES:
+            page = looked_at(
+                self._http.get(f"{interval['address']}/{start + len(found)}", accept=accept, internal=internal)
+            )
+            more = page.get("collection") if isinstance(page, dict) else None
+            if not more or not isinstance(more, list):
+                break
+            found += more
+        return replace(answer, body=json.dumps(document).encode())
+
+
+def _total(document: dict[str, Any]) -> int:
+    said = document.get("messages")
+    stated = str(said[0].get("total", "")) if isinstance(said, list) and said and isinstance(said[0], dict) else ""
+    return int(stated) if stated.isdecimal() and len(stated) < 10 else 0
 
 
 def listing(entry: Any, source: str, base: str) -> Listing:

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -8,6 +9,7 @@ from served import Served
 from digest.errors import SourceError
 from digest.model import Batch, Memory
 from digest.sources.biorxiv import BiorxivSource
+from digest.sources.http import Answer
 
 Document = Callable[[str], Served]
 
@@ -54,3 +56,22 @@ def test_server_and_subjects_make_the_address(document: Document) -> None:
     assert http.asked == ["https://connect.medrxiv.org/medrxiv_xml.php?subject=oncology+cell_biology"]
     with pytest.raises(ValidationError, match="is no subject; they look like genomics"):
         TypeAdapter(BiorxivSource).validate_python({"name": "bio", "subjects": ["../x"]})
+
+
+class Pages(Served):
+    """Two of three papers on the first page, one on the next, nothing after."""
+
+    def get(self, url: str, *rest: object, **named: object) -> Answer:
+        start = int(url.rpartition("/")[2]) if url.count("/") > 5 else 0
+        papers = [{"doi": f"10.1101/2026.01.0{n}.1", "title": f"Paper {n}", "date": "2026-01-05"} for n in (1, 2, 3)]
+        document = {"messages": [{"status": "ok", "total": "3"}], "collection": papers[start : start + 2]}
+        self.body = json.dumps(document).encode()
+        return super().get(url, *rest, **named)
+
+
+def test_all_pages_of_an_interval_are_read() -> None:
+    http = Pages(b"")
+    found = BiorxivSource("bio", days=2).fetch(http, Memory())
+    assert http.asked == [f"https://api.biorxiv.org/details/biorxiv/2d{page}" for page in ("", "/2")]
+    assert [listing.title for listing in found.listings] == ["Paper 1", "Paper 2", "Paper 3"]
+    assert (found.complete, found.warnings) == (True, ())
