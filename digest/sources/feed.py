@@ -176,12 +176,16 @@ _DESCRIPTIONS = (  # of arXiv, Pensoft, ScienceDirect, PubMed, CNKI and others: 
     re.compile(r".{0,300}?\bDOI: (?P<doi>10\.\S+) Authors?: (?P<authors>.+?) Abstract: (?P<abstract>.*?)(?: HTML.*)?"),
     re.compile(r"Publication date: (?P<date>.{0,80}?) Source: .{0,300}?(?: Author\(s\): (?P<authors>.*))?"),
     re.compile(r".{0,300}?\bdoi: (?P<doi>10\.\S+?)\.? .{0,100}?(?:NO )?ABSTRACT (?P<abstract>.*?)(?: ?PMID:.*)?"),
+    re.compile(r".{0,120}?, Published online: .{0,60}?; doi:(?P<doi>10\.\S+) ?(?P<abstract>.*)"),
+    re.compile(r"(?:.{0,200}? )?DOI: ?(?P<doi>10\.\S+)"),
     re.compile(r"(?:Abstract|ABSTRACT|Summary) ?[:.]? (?P<abstract>[A-Z].*)"),
     re.compile(r"(?P<authors>[\u4e00-\u9fff]{2,4}|[^\s;:.][^;:.]{1,60}(?:;[^\s;:.][^;:.]{1,60})+); (?P<abstract>.*)"),
-    re.compile(r"N/A|<正>.{0,9}|Volume \d+, Issue .{0,80}|.{0,80}, (?:EarlyView|Ahead of Print)\."),
+    re.compile(r"N/A|<正>.{0,9}|(?:.{0,80}, )?Volume \d+, Issue .{0,80}|.{0,80}, (?:EarlyView|Ahead of Print)\."),
 )
-_SCHWEIZERBART = re.compile(
-    r"<h1>.{1,3000}?</h1>\s*<b>(?P<authors>[^<]*)</b>.{1,1000}?<h2>[^<]*</h2>(?P<abstract>.*)", re.DOTALL
+_BYLINES = (  # of Schweizerbart, PLOS and APS, where only the tags tell them from the abstract
+    ("</h1>", r"<h1>.{1,3000}?</h1>\s*<b>(?P<authors>[^<]*)</b>.{1,1000}?<h2>[^<]*</h2>(?P<abstract>.*)"),
+    ("<p>by ", r"^\s*<p>by (?P<authors>[^<]*)</p>(?P<abstract>.*)"),
+    ("<p>Author(s): ", r"^\s*<p>Author\(s\): (?P<authors>[^<]*)</p>(?P<abstract>.*?)(?:<br/?>\s*)?(?:<p>\[|$).*"),
 )
 
 
@@ -195,8 +199,9 @@ def _description(entry: Entry) -> dict[str, str]:
 
 
 def _described(raw: str) -> dict[str, str]:
-    if "</h1>" in raw and (match := _SCHWEIZERBART.search(raw[:20_000])):
-        return {name: text.clean(value) for name, value in match.groupdict().items()}
+    for mark, byline in _BYLINES:
+        if mark in raw and (match := re.search(byline, raw[:20_000], re.DOTALL)):
+            return {name: text.clean(value) for name, value in match.groupdict().items()}
     words = text.clean(raw)
     for pattern in _DESCRIPTIONS:
         if match := pattern.fullmatch(words):

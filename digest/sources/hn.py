@@ -79,20 +79,21 @@ _SUFFIX = re.compile(r"(?:\s*(?:\((?:19|20)\d\d\)|\[(?:pdf|video)\]))+$", re.IGN
 def listing(story: Any, source: str, _base: str) -> Listing | None:
     """A story that leads to a paper; None for others. Raises Unusable."""
     number, address = part(story, "objectID", str), part(story, "url", str, "")
-    arxiv, doi = text.arxiv_id(address), text.doi(address)
-    if not arxiv and not doi:
+    if not (ids := text.ids(address)):
         return None
     headline = _SUFFIX.sub("", text.clean(part(story, "title", str), text.TITLE))
     if not headline or not number.isdecimal():
         raise batch.Unusable(f"it has no {'number' if headline else 'title'} ({text.clean(number, 100)})")
-    page = f"https://arxiv.org/abs/{arxiv}" if arxiv else f"https://doi.org/{doi}"
+    pages = {"arxiv": "https://arxiv.org/abs/", "doi": "https://doi.org/"}
+    scheme, name = next(iter(ids.items()))
+    page = text.web_address(pages[scheme] + name if scheme in pages else address)
     counts = {"points": part(story, "points", int, -1), "comments": part(story, "num_comments", int, -1)}
     return Listing(
         source=source,
         key=number,
         title=text.readable(headline),
-        ids={"arxiv": arxiv} if arxiv else {"doi": str(doi)},
-        links={"abstract": text.web_address(page) or page, "discussion": ITEM + number},
+        ids={scheme: name},
+        links={"abstract": page, "discussion": ITEM + number} if page else {"discussion": ITEM + number},
         announced=text.moment(part(story, "created_at", str, "")),
         signals={kind: float(count) for kind, count in counts.items() if count >= 0},
     )

@@ -94,7 +94,7 @@ def _instead(tag: re.Match[str]) -> str:
 
 
 _COMMA = re.compile("[,，、]")
-_INITIALS = re.compile(r"(?:\w\.?[\s-]?){1,4}|[JS]r\.?", re.IGNORECASE)
+_INITIALS = re.compile(r"(?:[^\W\d_a-z]\.?[\s-]?){1,4}|[JSjs]r\.?")
 _NOBODY = re.compile(r"et al\.?|and others|\W*", re.IGNORECASE)
 
 

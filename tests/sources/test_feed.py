@@ -60,6 +60,15 @@ def test_a_description_may_hold_authors_and_doi(document: Document) -> None:
         ),
         ("Publication date: November 2021 Source: Anzeiger, 295 Author(s): Eva Ruiz", "", ("Eva Ruiz",), (2021, 11, 1)),
         ("Publication date: Available online 12 Nov 2021 Source: A", "", (), (2021, 11, 12)),
+        ("&lt;p&gt;by Ana Ruiz, Bo Li&lt;/p&gt; A frog.", "A frog.", ("Ana Ruiz", "Bo Li"), None),
+        (
+            "&lt;p&gt;Author(s): Eva Ruiz and Bo Li&lt;/p&gt;&lt;p&gt;Ice melts.&lt;/p&gt;&lt;br/&gt;"
+            "&lt;p&gt;[Phys. Rev. X 1, 2] Published Mon Jan 05, 2026&lt;/p&gt;",
+            "Ice melts.", ("Eva Ruiz", "Bo Li"), None,
+        ),
+        ("Nature, Published online: 05 January 2026; &lt;a&gt;doi:10.1/x&lt;/a&gt; We show.", "We show.", (), None),
+        ("Science, Volume 391, Issue 6780, Page 12-13, January 2026. ", "", (), None),
+        ("Journal of Ice DOI: 10.1021/acs.1", "", (), None),
         ("Publication date: Smarch 2021 Source: A", "", (), None),
     ],
 )  # fmt: skip
