@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from digest import clock, config, links
 from digest.config import Settings, Where, shipped
-from digest.errors import ConfigError
+from digest.errors import ConfigError, NotFound
 from digest.model import Publication, Topic
 
 if TYPE_CHECKING:  # a command loads the rooms that it enters
@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # a command loads the rooms that it enters
     from digest.services.printing import Printing
     from digest.services.profiles import Profiles
     from digest.services.publish import Publish
+    from digest.services.semantic import Semantic
     from digest.services.subscriptions import Subscriptions
     from digest.services.why import Explain
     from digest.sources import Source
@@ -127,6 +128,20 @@ class App:
         return Collect(self.catalog, self.sources, self.http, window, self.clock)
 
     @cached_property
+    def meaning(self) -> "Semantic | None":
+        """The sentence-embedding model that the configuration names; its vectors are kept beside the database."""
+        said = self.settings.semantic
+        if said is None:
+            return None
+        from digest.services import semantic
+
+        kept = (self.catalog.store.path or self.settings.file("digest")).with_suffix(".vectors")
+        try:
+            return semantic.Semantic(semantic.find(said.model, self.settings.root), kept)
+        except NotFound as error:
+            raise self.settings.complain(("semantic", "model"), str(error)) from error
+
+    @cached_property
     def publish(self) -> "Publish":
         from digest.services.publish import Publish, Rhythm
 
@@ -138,7 +153,9 @@ class App:
             timedelta(days=said.recent),
         )
         deadline = timedelta(hours=self.settings.delivery.deadline_hours)
-        return Publish(self.catalog, self.links, self.printing, rhythm, self.clock, deadline, lambda: self.doctor)
+        return Publish(
+            self.catalog, self.links, self.printing, rhythm, self.clock, deadline, lambda: self.doctor, self.meaning
+        )
 
     @cached_property
     def deliver(self) -> "Deliver":

@@ -182,6 +182,12 @@ class Web(Section):
     trusted_proxies: tuple[Network, ...] = ()
 
 
+class Sentences(Section):
+    """A sentence-embedding model beside the words: a folder, or an installed package, with an ONNX file in it."""
+
+    model: Name
+
+
 class SignUp(Section):
     """Where new subscribers start, and how many confirmation mails may leave (REQ-24)."""
 
@@ -241,6 +247,7 @@ class Settings(Section):
     web: Web = Web()
     sign_up: SignUp = SignUp()
     webhooks: Webhooks = Webhooks()
+    semantic: Sentences | None = None
     lint: Lint = Lint()
     curators: tuple[Curator, ...] = ()
     sources: tuple[SourceEntry, ...] = ()

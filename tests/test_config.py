@@ -556,3 +556,9 @@ def test_the_configuration_that_comes_with_the_program_takes_another_source(tmp_
     path.write_bytes((REPOSITORY / "config.yaml").read_bytes())
     assert config.with_sources(path, [{"name": "Two", "kind": "feed", "url": "https://two.example/"}])[1]
     assert load(path).sources[-1].name == "Two"
+
+
+def test_a_sentence_embedding_model_that_is_not_there_is_told_with_its_line(write):
+    app = App(load(write("topics: []\nsemantic: {model: nowhere}")))
+    with pytest.raises(ConfigError, match=r"config\.yaml:2: semantic\.model: nowhere is neither a folder"):
+        _ = app.meaning

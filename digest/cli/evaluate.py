@@ -22,14 +22,17 @@ def evaluate_relevance(
     votes: Annotated[int, typer.Option(min=0, help="papers that the reader has voted up; 0: the words alone")] = 0,
     methods: Annotated[str, typer.Option(help='which, separated by commas: "digest,bm25"; all when left out')] = "",
     seed: Annotated[int, typer.Option(min=0, help="of the halves and the intervals")] = 0,
+    model: Annotated[
+        str, typer.Option(help="for digest+semantic: a folder or installed package, see config.yaml")
+    ] = "",
     json: Json = False,
 ) -> None:
     """Rank all papers for each topic, by our ranker and by the usual methods."""
     from digest.services import evaluate
 
     wanted = [name.strip() for name in methods.split(",") if name.strip()]
-    with progress("ranking", len(evaluate.chosen(wanted, votes)[0])) as step:
-        found = evaluate.relevance(papers, topics, wanted, votes, seed, step)
+    with progress("ranking", len(evaluate.chosen(wanted, votes, model)[0])) as step:
+        found = evaluate.relevance(papers, topics, wanted, votes, seed, step, model)
     for note in found.left_out:
         typer.echo(f"left out: {note}", err=True)
     if json:

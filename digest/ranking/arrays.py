@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from digest.model import Candidate, Interest, Steering, Topic
 from digest.ranking import Feature, profile
-from digest.ranking.text import WORD, Rows, Texts, folded
+from digest.ranking.text import WORD, Meaning, Rows, Texts, folded
 from digest.ranking.trend import unfaded
 
 REFS = 1 << 16  # ordinals and what reasons point at are frozen in two bytes
@@ -146,7 +146,9 @@ def _index(named: Sequence[Sequence[set[str]]]) -> dict[str, list[int]]:
 class Candidates:
     """The candidates of an edition by place (the order of their ordinals), with all that is the same for everybody."""
 
-    def __init__(self, candidates: Sequence[Candidate], topics: Sequence[Topic], now: datetime) -> None:
+    def __init__(
+        self, candidates: Sequence[Candidate], topics: Sequence[Topic], now: datetime, meaning: Meaning | None = None
+    ) -> None:
         self.all = sorted(candidates, key=lambda candidate: candidate.ordinal)
         if any(not 0 <= number < REFS for number in (*(c.ordinal for c in self.all), *(t.id for t in topics))):
             raise ValueError(f"ordinals and topic ids must lie below {REFS}, or digests could not be frozen")
@@ -161,7 +163,7 @@ class Candidates:
         self.chance = np.array([c.chance if isfinite(c.chance) else 0 for c in self.all], dtype=np.float32)
         self.peak = unfaded(self.trend, self.age)
         cards = [candidate.card for candidate in self.all]
-        self.texts = Texts([(card.title, card.abstract) for card in cards])
+        self.texts = Texts([(card.title, card.abstract) for card in cards], meaning)
         self.filings = [[filings(category) for category in card.categories] for card in cards]
         self.languages = [card.language for card in cards]
         self.writers = [[{person(author)} for author in card.authors] for card in cards]

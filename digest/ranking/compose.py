@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from digest.model import Candidate, Picks, ReasonCode, Steering, Topic
 from digest.ranking.arrays import REFS, Candidates, Shelf, Wish
 from digest.ranking.features import FEATURES, NOTHING, Excluded
-from digest.ranking.text import Rows
+from digest.ranking.text import Meaning, Rows
 
 __all__ = ["Ranker", "Wish"]
 
@@ -65,8 +65,10 @@ class _Way(NamedTuple):
 class Ranker:
     """The candidates of one edition, ready for any number of wishes."""
 
-    def __init__(self, candidates: Sequence[Candidate], topics: Sequence[Topic], now: datetime) -> None:
-        known = self._candidates = Candidates(candidates, topics, now)
+    def __init__(
+        self, candidates: Sequence[Candidate], topics: Sequence[Topic], now: datetime, meaning: Meaning | None = None
+    ) -> None:
+        known = self._candidates = Candidates(candidates, topics, now, meaning)
         self._likeness = known.texts.likeness()
         self._ways: dict[_Key, _Way] = {}
         self._shelf = Shelf(known, [*(feature for feature, _ in FEATURES), Excluded()])

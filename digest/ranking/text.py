@@ -19,6 +19,9 @@ from numpy.typing import NDArray
 Rows = NDArray[np.float32]
 """one row per thing asked, one column per paper"""
 
+Meaning = Callable[[Sequence[str]], Rows]
+"""texts × dimensions, each row of length 1: what a sentence-embedding model makes of them"""
+
 WORD = re.compile(r"\w+")
 STOP = (
     "a about above achieve across address after again against all also although am among an and any approach are as "
@@ -42,6 +45,8 @@ OUTLIER = 8.0  # deviations above the mean that say no more than so many
 FIT, NAMED = 0.06, 0.2  # evidence for each deviation above the mean, and for the query's name as it stands
 MEANT, FOUND = 0.3, 1.5  # evidence for standing where the query's words stand, and where the best papers do
 PLAIN = 4.5  # different words of a query that asks half for those words and half for what they stand for
+SENSE = 1.0  # evidence for meaning the same, in the eyes of a sentence-embedding model that may be there,
+SENSED = (0.1, 0.3)  # and what that adds to the bounds below
 BEST, CLEAR = 10, 0.5  # so many papers fit best; if they have less evidence than this each, they count by less
 LOW, HIGH = 0.36, 1.05  # evidence of words for the best of the unrelated papers, and for one that is spot on,
 LOWER, HIGHER = 0.28, 0.46  # and what all evidence of latent directions adds, to the lower the less, the fewer they are
@@ -105,12 +110,16 @@ class Query:
     """how far the papers that fit it best may lead away from its words: hardly from a bare word, far from a sentence"""
     name: str = ""
     """its first piece, worth more where it stands word for word"""
+    text: str = ""
+    """all of them, for a model that reads sentences"""
 
 
 class Texts:
     """Titles and abstracts, read once and asked often. A query's answer does not depend on the queries beside it."""
 
-    def __init__(self, documents: Sequence[tuple[str, str]]) -> None:
+    def __init__(self, documents: Sequence[tuple[str, str]], meaning: Meaning | None = None) -> None:
+        self._meaning = meaning
+        self._meant = meaning([". ".join(document) for document in documents]).T.copy() if meaning else None
         self._size = len(documents)
         self._columns = _Columns()
         self._plain: list[tuple[str, str]] = []
@@ -207,13 +216,16 @@ class Texts:
         norm = float(np.sqrt(sum(x * x for x in (*weights.values(), *missing.values()))))
         words = len({root for text, _ in parts for root in map(stem, folded(text)) if root})
         breadth = words**2 / (words**2 + PLAIN**2) if words else 1.0
-        return Query(weights, norm, breadth, parts[0][0] if parts else "")
+        told = [text for text, _ in parts]
+        return Query(weights, norm, breadth, told[0] if told else "", ". ".join(filter(None, told)))
 
     def fit(self, queries: Sequence[Query], bonus: Rows | float = 0.0) -> Rows:
         """How well each paper fits each query, 0 to 1; *bonus* is further evidence, if they share any words."""
         evidence, shared = self.evidence(queries)
         led = self._telling * (MEANT + FOUND * self.breadth(queries))
         low, high = LOW + self._telling * led * LOWER, HIGH + led * HIGHER
+        if self._meaning:
+            low, high = low + SENSED[0], high + SENSED[1]
         fit: Rows = np.tanh(np.maximum(evidence + np.where(shared, bonus, 0) - low, 0) / (high - low))
         return fit.astype(np.float32)
 
@@ -234,8 +246,18 @@ class Texts:
         words = FIT * np.minimum((lexical - mean[:, np.newaxis]) / deviation[:, np.newaxis], OUTLIER)
         words += (asked @ self._unit_by_column).toarray()
         words += NAMED * np.stack([self.holding(query.name) for query in queries])
+        words += SENSE * self._sense(queries)
         share = np.sqrt(asked.power(2).sum(axis=1))  # of the query that these papers have words for
         return words.astype(np.float32), _unit_rows(asked @ self._axes) * share[:, np.newaxis], lexical > 0
+
+    def _sense(self, queries: Sequence[Query]) -> Rows:
+        """queries × papers: how much nearer in meaning each paper is than usual; 0 without a model."""
+        if self._meaning is None or self._meant is None:
+            return np.zeros((len(queries), 1), dtype=np.float32)
+        asked = self._meaning([query.text for query in queries])
+        near = sp.csr_array(asked * np.array([[query.norm > 0] for query in queries])) @ self._meant  # see nearness
+        sense: Rows = near - (near.sum(axis=1, keepdims=True) + USUAL * PRIOR) / (self._size + PRIOR)
+        return sense
 
     def followed(self, queries: Sequence[Query], evidence: Rows) -> Rows:
         """More evidence for papers that stand where those with the most do: pseudo-relevance feedback (Rocchio)."""

@@ -1,8 +1,10 @@
 """How good the ranking is, beside the usual methods: replayed on files, the same numbers every time."""
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from zlib import crc32
@@ -15,17 +17,18 @@ from digest.model import Signal
 from digest.ranking import baselines, profile
 from digest.ranking.baselines import Method, Question
 from digest.ranking.metrics import MEASURES, interval, measured, precision, spearman
-from digest.ranking.text import Rows, Texts
+from digest.ranking.text import Meaning, Rows, Texts
 from digest.ranking.trend import trends
+from digest.services import semantic
 from digest.services.records import Judged, Paper, Row, papers, rows, topics
 
 RESAMPLES = 2_000
 OURS = "digest"
 
 
-def ours(papers: baselines.Texts, questions: Sequence[Question]) -> Rows:
+def ours(papers: baselines.Texts, questions: Sequence[Question], meaning: Meaning | None = None) -> Rows:
     """As an edition ranks its candidates for a topic."""
-    known = Texts(papers)
+    known = Texts(papers, meaning)
     queries = [known.query([(question.tag, 2), (question.description, 1)]) for question in questions]
     return profile.evidence(known, queries, [question.votes for question in questions])
 
@@ -38,6 +41,7 @@ METHODS: Mapping[str, Method] = {
     "svm": baselines.svm,
 }
 EXTRA = "svm"  # needs votes, and scikit-learn
+SEMANTIC = f"{OURS}+semantic"  # needs a model
 
 
 # ---------------------------------------------------------------- relevance
@@ -71,14 +75,17 @@ class Task:
     wanted: NDArray[np.intp]
 
 
-def chosen(methods: Sequence[str], votes: int) -> tuple[list[str], list[str]]:
+def chosen(methods: Sequence[str], votes: int, model: str = "") -> tuple[list[str], list[str]]:
     """Methods to run, all that can when none are named, and what to say of the others. Raises NotFound."""
-    if unknown := [name for name in methods if name not in METHODS]:
-        raise NotFound(f"there is no method {unknown[0]!r}; choose from {', '.join(METHODS)}")
+    if unknown := [name for name in methods if name not in (*METHODS, SEMANTIC)]:
+        raise NotFound(f"there is no method {unknown[0]!r}; choose from {', '.join((*METHODS, SEMANTIC))}")
+    if SEMANTIC in methods and not model:
+        raise NotFound(f"{SEMANTIC} needs a model: name its folder or its installed package with --model")
     missing = "" if find_spec("sklearn") else "svm needs scikit-learn: pip install 'digest[evaluate]'"
     if EXTRA in methods and (votes == 0 or missing):
         raise NotFound(missing or "svm learns from votes alone: give it some with --votes")
     names = list(dict.fromkeys(methods)) or [name for name in METHODS if name != EXTRA or (votes and not missing)]
+    names += [SEMANTIC] * bool(model and not methods)
     return names, [missing] if votes and missing and not methods else []
 
 
@@ -89,13 +96,20 @@ def relevance(
     votes: int = 0,
     seed: int = 0,
     step: Callable[[], object] = lambda: None,
+    model: str = "",
 ) -> Relevance:
     """Each method's ranking of all papers for each topic, judged by the half of its relevant papers that it had no
     votes for; the other half is left out of every ranking, so that numbers with more votes compare.
 
-    Calls *step* after each method. Raises InputError, NotFound for a method.
+    Calls *step* after each method. *model* is a folder or package for SEMANTIC, whose vectors are kept beside it where
+    that can be written. Raises InputError, NotFound for a method.
     """
-    names, notes = chosen(methods, votes)
+    names, notes = chosen(methods, votes, model)
+    known_methods = dict(METHODS)
+    if SEMANTIC in names:
+        path = semantic.find(model, Path())
+        kept = path.with_suffix(".vectors") if os.access(path.parent, os.W_OK) else Path(":memory:")
+        known_methods[SEMANTIC] = partial(ours, meaning=semantic.Semantic(path, kept))
     known = papers(paper_files)
     places = {paper.id: place for place, paper in enumerate(known)}
     judged = topics(topic_file)
@@ -106,7 +120,7 @@ def relevance(
     tasks = [task(topic, places, votes, seed) for topic in usable]
     values = {}
     for name in names:
-        values[name] = judge(METHODS[name], known, tasks, seed)
+        values[name] = judge(known_methods[name], known, tasks, seed)
         step()
     return Relevance(_compared(values, seed), len(tasks), len(known), tuple(notes))
 

@@ -32,6 +32,7 @@ from digest.model import (
     Turn,
 )
 from digest.ranking.compose import Ranker, Wish
+from digest.ranking.text import Meaning
 from digest.ranking.trend import trends
 from digest.rendering.press import Item, Parts, items
 from digest.services.engine import ChunkId, Engine, Local
@@ -104,6 +105,8 @@ class Publish:
     deadline: timedelta = timedelta(hours=24)
     doctor: Callable[[], "Doctor | None"] = lambda: None
     """who knows what an edition waits for or lacks; asked for only when one opens"""
+    meaning: Meaning | None = None
+    """a sentence-embedding model, if there is one"""
     engine: Callable[["Publish"], Engine] = lambda self: Local({"compose": self.compose_chunk})
     _edition: Edition | None = field(default=None, repr=False)
     _pages: dict[tuple[int, str | None, int], Picks] = field(default_factory=dict, repr=False)
@@ -296,7 +299,7 @@ class Publish:
         topics = self.catalog.topics.all()
         kept = self._ranker
         if kept is None or kept[:2] != (edition.id, topics):
-            kept = self._ranker = edition.id, topics, Ranker(edition.candidates, topics, edition.opened)
+            kept = self._ranker = edition.id, topics, Ranker(edition.candidates, topics, edition.opened, self.meaning)
         ranker = kept[2]
         if unread := ranker.unread(wishes):
             texts = self.catalog.votes.texts(unread)
