@@ -100,10 +100,20 @@ _NOBODY = re.compile(r"et al\.?|and others|\W*", re.IGNORECASE)
 
 def names(people: Iterable[str], *, commas: bool = False) -> tuple[str, ...]:
     """Authors, each once, at most 200. A single string is split where it lists several names; with *commas* at each."""
-    listed = list(dict.fromkeys(readable(clean(person, 30_000)) for person in people))
+    listed = list(dict.fromkeys(readable(clean(_mended(person), 30_000)) for person in people))
     if len(listed) == 1:
         listed = _split(listed[0], commas)
     return tuple(dict.fromkeys(name[:120] for name in listed if not _NOBODY.fullmatch(name)))[:200]
+
+
+def _mended(name: str) -> str:
+    """UTF-8 that somebody took for Latin-1, as a few names have come to arXiv: JosÃ© is José."""
+    if name.isascii() or not ("Ã" in name or "Ä" in name or "Å" in name):
+        return name
+    try:
+        return name.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return name
 
 
 def _split(listed: str, commas: bool) -> list[str]:

@@ -188,6 +188,7 @@ def test_dois_are_found_and_lower_case(text: str, name: str | None) -> None:
         (["Brandão S, Saeedi H, Brandt A."], ("Brandão S", "Saeedi H", "Brandt A.")),
         (["Tang H, Cheng Q, et al."], ("Tang H", "Cheng Q")),
         (["Ana Ruiz, Bo Li"], ("Ana Ruiz", "Bo Li")),
+        (["JosÃ© RamÃ\xadrez", "JOÃO Åberg"], ("José Ramírez", "JOÃO Åberg")),
         (["刘若思,常文程"], ("刘若思", "常文程")),
         (["Ada Byron (Ockham, UK), Grace Hopper"], ("Ada Byron", "Grace Hopper")),
         (["Ada", "Ada", "", "<b>Grace</b>"], ("Ada", "Grace")),
