@@ -120,11 +120,11 @@ def slowly(bench: Bench, name: str, policy: str) -> Result:
         for _ in range(max(2, bench.kills // 5)):
             before = sink.count
             process = world.start()
-            wait_until(lambda: process.poll() is not None or sink.count > before, 30)  # noqa: B023
+            wait_until(lambda: process.code is not None or sink.count > before, 30)  # noqa: B023
             time.sleep(bench.chance.random())
             process.kill()
-            process.communicate()
-            world.kills += process.returncode == -signal.SIGKILL
+            process.said()
+            world.kills += process.code == -signal.SIGKILL
         world.finish()
     judgement = world.judge(sink.taken)
     if policy == "hold":
@@ -256,14 +256,14 @@ def f9(bench: Bench) -> Result:
         for _ in range(max(3, bench.kills // 5)):
             before = sink.count
             process = world.start(busy=200, claim=5)
-            wait_until(lambda: process.poll() is not None or sink.count > before)  # noqa: B023
+            wait_until(lambda: process.code is not None or sink.count > before)  # noqa: B023
             time.sleep(bench.chance.random() / 10)
             with sqlite3.connect(world.folder / "subscribers.db", timeout=30, isolation_level=None) as lock:
                 lock.execute("BEGIN IMMEDIATE")
-                process.communicate(timeout=60)
+                process.said()
                 lock.execute("ROLLBACK")
             lock.close()
-            failures += process.returncode == 5
+            failures += process.code == 5
         world.finish()
     return result(world, world.judge(sink.taken), it_failed=failures > 0)
 
@@ -291,10 +291,10 @@ def full_disk(bench: Bench) -> Result:
         for _ in range(max(3, bench.kills // 10)):
             before = sink.count
             process = world.start(claim=20)
-            wait_until(lambda: process.poll() is not None or sink.count > before)  # noqa: B023
+            wait_until(lambda: process.code is not None or sink.count > before)  # noqa: B023
             filler = fill(world.folder)
-            process.communicate(timeout=60)
-            failures += process.returncode in (5, 6)
+            process.said()
+            failures += process.code in (5, 6)
             filler.unlink()
         world.finish()
     return result(world, world.judge(sink.taken), it_failed=failures > 0)
@@ -335,12 +335,12 @@ def f18(bench: Bench) -> Result:
     sink = bench.scripted(world, delay=lambda recipient: 2.5 / world.people)
     with sink():
         process = world.start()
-        wait_until(lambda: process.poll() is not None or sink.count)
+        wait_until(lambda: process.code is not None or sink.count)
         app.subscriptions.leave(app.links.sign(Purpose.UNSUBSCRIBE, gone[0].public_id))
         app.subscriptions.erase(gone[1])
         app.catalog.consents.suppress(app.links.fingerprint(gone[2].address), "bounced", NOW)
         in_time = sink.count < world.people // 3
-        process.communicate()
+        process.said()
     app.catalog.store.engine.dispose()
     honoured = not {one.recipient for one in sink.taken} & {person.address for person in gone}
     return result(world, world.judge(sink.taken), honoured=honoured, in_time=in_time)
@@ -355,11 +355,11 @@ def f19(bench: Bench) -> Result:
         for turn in range(times):
             before = sink.count
             process = world.start()
-            wait_until(lambda: process.poll() is not None or sink.count > before)  # noqa: B023
+            wait_until(lambda: process.code is not None or sink.count > before)  # noqa: B023
             time.sleep(bench.chance.random() * 0.01 * world.people / times)
             process.terminate()
-            process.communicate(timeout=60)
-            codes.add(process.returncode if world.open() else 0)  # at its own end it may be past listening
+            process.said()
+            codes.add(process.code if world.open() else 0)  # at its own end it may be past listening
             if turn % 3 == 0:
                 world.run("pause")
                 at = sink.count
@@ -393,12 +393,12 @@ def f25(bench: Bench) -> Result:
         for _ in range(bench.kills):
             seen = onward.count
             process = world.start(claim=10)
-            wait_until(lambda: process.poll() is not None or onward.count > seen)  # noqa: B023
+            wait_until(lambda: process.code is not None or onward.count > seen)  # noqa: B023
             time.sleep(bench.chance.random() / 20)
             for each in bench.chance.sample((process.kill, relay.kill), 2):
                 each()
-            process.communicate()
-            world.kills += process.returncode == -signal.SIGKILL
+            process.said()
+            world.kills += process.code == -signal.SIGKILL
             relay.start()
         world.finish()
         wait_until(lambda: onward.count >= world.people)
@@ -434,12 +434,12 @@ def f9_server(bench: Bench) -> Result:
             for _ in range(max(3, bench.kills // 5)):
                 before = sink.count
                 process = world.start(claim=20)
-                wait_until(lambda: process.poll() is not None or sink.count > before)  # noqa: B023
+                wait_until(lambda: process.code is not None or sink.count > before)  # noqa: B023
                 time.sleep(bench.chance.random() / 5)
                 running.kill()
                 world.kills += 1
-                process.communicate(timeout=60)
-                failures += process.returncode == 5
+                process.said()
+                failures += process.code == 5
                 running.start()
             world.finish()
         judgement = world.judge(sink.taken)

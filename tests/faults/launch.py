@@ -1,11 +1,8 @@
 """The real command line, made to die by SIGKILL at a chosen moment, or built wrongly on purpose.
 
-    python launch.py '{"point": "a reply came", "nth": 3, "claim": 10, "busy": 300, "build": "…"}' --config … deliver
-
 The moments are calls of the standard library and of our outermost methods, so that they survive a change within.
 """
 
-import json
 import os
 import signal
 import smtplib
@@ -129,8 +126,13 @@ def prepare(point: str = "", nth: int = 1, claim: int = 0, busy: int = 0, build:
         BUILDS[build]()
 
 
-if __name__ == "__main__":
+def run(script: dict, arguments: list[str], said: str) -> None:
+    """In a process of its own: the command line, with its output in the file *said*."""
     from digest.__main__ import main
 
-    prepare(**json.loads(sys.argv.pop(1)))
+    with open(said, "wb") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    sys.argv[1:] = arguments
+    prepare(**script)
     main()
