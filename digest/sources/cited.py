@@ -18,7 +18,7 @@ _NONE = ("comment", "string", "preamble")
 def cited(pasted: str) -> list[Listing]:
     """One listing for each paper that is named, each once, at most MOST. Its title is what was written."""
     found: dict[object, Listing] = {}
-    for listing in _listings(pasted):
+    for listing in _listings(pasted.replace("\0", " ")):  # which no database takes
         found.setdefault(tuple(listing.ids.items()) or listing.title.casefold(), listing)
         if len(found) == MOST:
             break
