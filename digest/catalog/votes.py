@@ -19,14 +19,17 @@ class Votes:
 
     def put(self, subscriber: int, paper: int, value: int, origin: str, now: datetime) -> None:
         """Remember +1 or -1, in the place of an earlier vote on the same paper; 0 withdraws it."""
+        self.put_all(subscriber, [paper], value, origin, now)
+
+    def put_all(self, subscriber: int, papers: Collection[int], value: int, origin: str, now: datetime) -> None:
+        """The same vote on several papers, in one transaction."""
         v = t.votes
         with self._store.write() as db:
-            if not value:
-                db.execute(delete(v).where((v.c.subscriber_id == subscriber) & (v.c.paper_id == paper)))
-                return
-            said = {"value": 1 if value > 0 else -1, "at": now, "origin": origin}
-            row = self._store.insert(v).values(subscriber_id=subscriber, paper_id=paper, **said)
-            db.execute(row.on_conflict_do_update(index_elements=["subscriber_id", "paper_id"], set_=said))
+            for some in chunks(papers):
+                db.execute(delete(v).where((v.c.subscriber_id == subscriber) & v.c.paper_id.in_(some)))
+                said = {"subscriber_id": subscriber, "value": 1 if value > 0 else -1, "at": now, "origin": origin}
+                if value:
+                    db.execute(self._store.ignoring(v), [said | {"paper_id": paper} for paper in some])
 
     def of(self, subscribers: Collection[int]) -> dict[int, tuple[tuple[int, int], ...]]:
         """(paper, +1 or -1) by subscriber, the oldest vote first; who has not voted is left out."""

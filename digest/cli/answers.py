@@ -8,6 +8,9 @@ from digest.cli.terminal import PLAIN, Json, console, day, say, say_json, sessio
 
 cli = typer.Typer(**PLAIN)
 
+TERMS = 12
+"""of a score that are told one by one"""
+
 
 @cli.command()
 def search(
@@ -52,11 +55,11 @@ def why(
     say((f"place {found.place} of" if found.place else "not among") + f" the {found.papers} papers in {mail}")
     if found.reasons:
         say(f"because {' · '.join(found.reasons)}")
-    say(
-        f"\nscore {found.score:.3f}, " + (f"rank {found.rank}" if found.rank else "not ranked"),
-    )
-    for words, value in found.terms:
+    say(f"\nscore {found.score:.3f}, " + (f"rank {found.rank}" if found.rank else "not ranked"))
+    for words, value in found.terms[:TERMS]:
         say(f"  {value:+.3f}  {words}")
+    if rest := found.terms[TERMS:]:
+        say(f"  {sum(value for _, value in rest):+.3f}  {len(rest)} smaller terms")
     if found.recomputed:
         say("  (terms recomputed from the edition as it is frozen, by what is wanted now)")
     for title, told in (("what stands in the way", found.obstacles), ("what alone would bring it", found.changes)):

@@ -27,12 +27,10 @@ class Ballot:
 
 @dataclass(frozen=True)
 class Votes:
-    """How many papers a subscriber voted up and down, the *latest* of them, and the *token* of links to vote."""
+    """A subscriber's *history* of votes, the latest first, and the *token* of links to vote."""
 
     token: str
-    up: int
-    down: int
-    latest: list[dict[str, Any]]
+    history: list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -77,20 +75,17 @@ class Profiles:
 
     def votes(self, subscriber: Subscriber) -> Votes:
         """For their own page; its links let them change their mind."""
-        history = self.catalog.votes.history(subscriber.id)
         token = self.links.sign(Purpose.VOTE, subscriber.public_id)
-        return Votes(
-            token, sum(v["value"] > 0 for v in history), sum(v["value"] < 0 for v in history), history[:-11:-1]
-        )
+        return Votes(token, self.catalog.votes.history(subscriber.id)[::-1])
 
     def like(self, subscriber: Subscriber, pasted: str) -> Pasted:
         """Count the papers of a pasted text as voted up, as far as they are in the catalog."""
         listings = cited(pasted)
         numbers = self.catalog.papers.named(listings)
-        for number in filter(None, numbers):
-            self.catalog.votes.put(subscriber.id, number, 1, "pasted", self.clock())
+        known = {number for number in numbers if number is not None}
+        self.catalog.votes.put_all(subscriber.id, known, 1, "pasted", self.clock())
         unknown = [listing.title for listing, number in zip(listings, numbers, strict=True) if number is None]
-        return Pasted(list(self.catalog.papers.cards([*filter(None, numbers)]).values()), unknown)
+        return Pasted(list(self.catalog.papers.cards(sorted(known)).values()), unknown)
 
     def shown(self, subscriber: Subscriber) -> Profile:
         history = self.catalog.votes.history(subscriber.id)

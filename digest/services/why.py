@@ -79,17 +79,15 @@ class Explain:
             next(((n, pick) for n, pick in enumerate(some, 1) if pick.ordinal == paper.ordinal), (None, None))
             for some in (picks, ranked)
         )
-        terms = ranker.explain(wish, paper.ordinal)
+        terms = sorted(ranker.explain(wish, paper.ordinal), key=lambda term: -abs(term.value))
         score = worth = sum(term.value for term in terms)
         told = [(self._words(term, paper, edition), round(term.value, 3)) for term in terms]
         if final := own or like:
             score = final.score
             exploring = any(reason.code is ReasonCode.EXPLORE for reason in final.reasons)
-            lost = (
-                "a place for something else" if exploring else "likeness with papers above",
-                round(score - worth, 3),
-            )
-            told += [lost] if lost[1] else []
+            if abs(score - worth) > 0.001 * max(worth, 1):  # frozen in half precision
+                lost = "as a look beyond it comes last" if exploring else "likeness with papers above"
+                told.append((lost, round(score - worth, 3)))
         obstacles, changes = ([], []) if own else self._missed(wish, voted, paper, ranker, edition, numbers)
         return Why(
             card,
@@ -132,18 +130,20 @@ class Explain:
         free = _without(wish, hurdles)
         alone = replace(free, had=frozenset(c.card.paper for c in edition.candidates if c is not paper))
         there, fits = brought([free, alone])
-        each = brought(_without(wish, [other for other in hurdles if other is not hurdle]) for hurdle in hurdles)
-        obstacles = [h.obstacle for h, passed in zip(hurdles, each, strict=True) if there and not passed]
+        helps = brought(hurdle.without(wish) for hurdle in hurdles)
+        passes = brought(_without(wish, [other for other in hurdles if other is not hurdle]) for hurdle in hurdles)
+        judged = list(zip(hurdles, helps, passes, strict=True))
+        obstacles = [hurdle.obstacle for hurdle, helped, passed in judged if there and (helped or not passed)]
+        changes = [hurdle.change for hurdle, helped, _ in judged if helped]
         if not there:
             obstacles = ["better papers, or almost the same" if fits else "nothing that is wanted fits it"]
         names = {t.id: t.name for t in self.catalog.topics.offered() if t.id not in wish.interest.topics}
         fit = {t.thing: t.value for t in ranker.explain(_following(wish, *names), paper.ordinal) if t.thing in names}
         best = sorted(fit, key=fit.__getitem__, reverse=True)[:TOPICS]
-        tries = [(hurdle.change, hurdle.without(wish)) for hurdle in hurdles]
-        tries += [(f"following {names[topic]}", _following(wish, topic)) for topic in best]
+        tries = [(f"following {names[topic]}", _following(wish, topic)) for topic in best]
         tries.append(("a vote for it", voted))
         came = brought(tried for _, tried in tries)
-        return obstacles, [change for (change, _), brings in zip(tries, came, strict=True) if brings]
+        return obstacles, changes + [change for (change, _), brings in zip(tries, came, strict=True) if brings]
 
     def _words(self, term: Term, paper: Candidate, edition: Edition) -> str:
         match term.code:

@@ -55,9 +55,9 @@ def _ids(word: str, elsewhere: str = "") -> dict[str, str]:
 
 def _closing(pasted: str, start: int, end: int) -> int:
     """Behind the brace that closes what was opened before *start*, or *end*."""
-    depth = 1
+    depth, kind = 1, "{}" if pasted[start - 1] == "{" else "()"
     for brace in _BRACE.finditer(pasted, start, end):
-        depth += 1 if brace[0] in "{(" else -1
+        depth += (brace[0] == kind[0]) - (brace[0] == kind[1])
         if not depth:
             return brace.end()
     return end

@@ -61,7 +61,7 @@ def test_a_slip_of_the_pen_is_told_with_the_word_that_was_meant(app, papers):
     assert (found.hits, found.meant) == ([], ["locomotion", "protein"])
 
 
-@pytest.mark.parametrize("query", ["", "   ", "?!", "的", "the of", "x" * 10_000, "10.1000/\0x", "99999999999999999999"])
+@pytest.mark.parametrize("query", ["", "   ", "?!", "的", "the of", "x" * 10_000, "10.1000/\0x", "9" * 20])
 def test_whatever_is_asked_there_is_an_answer(app, papers, query):
     assert app.library.search(query).hits == []
 

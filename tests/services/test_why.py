@@ -106,6 +106,15 @@ def test_two_obstacles_at_once_are_both_told_and_neither_alone_would_help(app, a
     assert not any(words.startswith("showing") for words in found.changes)
 
 
+def test_several_obstacles_are_told_and_what_alone_would_help_once_one_is_gone(app, ada):
+    last = app.publish.preview(ada).items[2].candidate.card.title
+    ada = wants(app, ada, count=2, steering=Steering(quota=2))
+    found = why(app, ada, last)
+    assert set(found.obstacles) == {"the mail has 2 papers at most", "its topic has all its places"}
+    ada = wants(app, ada, count=3, steering=Steering(quota=2))
+    assert why(app, ada, last).changes[0] == "more papers per topic"
+
+
 def test_papers_that_are_no_candidates_are_told_so(app, ada):
     old = listing(title="A study of old times", announced=NOW - timedelta(days=90))
     app.catalog.papers.take("arxiv", batch(old), NOW, timedelta(days=7))

@@ -16,7 +16,7 @@ BIBTEX = """
   year={2017}
 }
 @misc{a, title = "Dense {R}etrieval", author = "Ada Lovelace and Alan Turing", eprint = {2601.00001v2},
-  archivePrefix = {arXiv}, primaryClass = {cs.IR}}
+  archivePrefix = {arXiv}, primaryClass = {cs.IR}, note = {an open ( bracket, and one more :)}}
 @comment{nothing}
 @inproceedings{b, title = {With a DOI {and (brackets)}}, doi = {10.1145/3292500.3330701}, month = jan, year = 2019}
 @article{open, title = {Never closed}, doi = {10.1000/xyz}

@@ -174,7 +174,7 @@ class Profiles:
         return Ballot(self.subscriptions.preferences(token), card, 1)
 
     def votes(self, subscriber: Subscriber) -> Votes:
-        return Votes("good", 1, 1, [{"paper": 7, "title": HOSTILE, "value": 1}])
+        return Votes("good", [{"paper": 7, "title": HOSTILE, "value": 1}])
 
     def like(self, subscriber: Subscriber, pasted: str) -> Pasted:
         if pasted:
