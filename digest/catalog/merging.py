@@ -6,7 +6,7 @@ Papers that are one stay rows of their own, each with its listings, identifiers 
 
 import re
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -54,7 +54,7 @@ class _Known:
 
     id: int
     row: dict[str, Any]
-    ids: dict[str, str] = field(default_factory=dict)
+    ids: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     fresh: bool = False
     dirty: bool = False
 
@@ -103,7 +103,10 @@ class Merge:
             self.observed |= {(paper, kind): at for paper, kind, at in rows}
         titled = {self._whole(self.papers[n]).id for (scheme, _), n in self.by_id.items() if scheme == "title"}
         unseen = any(listing.key not in self.by_key for listing in listings)
-        for wholes in chunks(titled if unseen else ()):
+        split_off = {part for part, whole in self.apart if whole in titled}
+        if split_off:
+            self._load_papers(split_off)
+        for wholes in chunks(titled | split_off if unseen else ()):
             p, known = t.papers.c, t.listings.c
             wanted = select(p.id, p.part_of).join(t.listings, known.paper_id == p.id).where(known.source == self.source)
             for r in self.db.execute(wanted.where(or_(p.id.in_(wholes), p.part_of.in_(wholes)))):
@@ -118,7 +121,7 @@ class Merge:
             numbers = {known.row["part_of"] or known.id for known in self.papers.values()}
         for some in chunks(self.papers):
             for r in self.db.execute(select(t.paper_ids).where(t.paper_ids.c.paper_id.in_(some))):
-                self._whole(self.papers[r.paper_id]).ids[r.scheme] = r.value
+                self._whole(self.papers[r.paper_id]).ids[r.scheme].add(r.value)
             undone = select(m.part, m.whole).where(m.undone.is_not(None), or_(m.part.in_(some), m.whole.in_(some)))
             self.apart |= {pair for r in self.db.execute(undone) for pair in ((r.part, r.whole), (r.whole, r.part))}
 
@@ -154,18 +157,19 @@ class Merge:
                 continue
             paper = self.papers[number]
             stated = self._whole(paper).ids
-            disagrees = any(
-                listing.ids.get(name, stated.get(name)) != stated.get(name) for name in PERSISTENT if name in stated
-            )
+            both = stated.keys() & listing.ids.keys() & set(PERSISTENT)
+            disagrees = any(listing.ids[name] not in stated[name] for name in both)
             if not disagrees and (scheme != "title" or _alike(listing, paper.row, self.now)):
                 return scheme, paper
         return "", None
 
     def _titled(self, listing: Listing, paper: _Known) -> _Known:
-        """What only looks like *paper* becomes a part that can be taken off again, unless we list it there already."""
+        """What only looks like *paper* becomes a part that can be taken off again, unless we list it there already, or
+        as what was taken off."""
         whole = self._whole(paper)
-        if whole.id in self.ours:
-            return self.papers[self.ours[whole.id]]
+        for number in (whole.id, *sorted(part for part, other in self.apart if other == whole.id)):
+            if number in self.ours:
+                return self.papers[self.ours[number]]
         part = self._added(listing)
         self._join(part, whole, "the same title and first author")
         return part
@@ -207,7 +211,7 @@ class Merge:
             elif not (scheme in PERSISTENT and scheme in whole.ids):
                 if scheme == "doi" and not whole.fresh and _preprint(whole):
                     self._happened(paper, "published", value)
-                whole.ids[scheme] = value
+                whole.ids[scheme].add(value)
                 self.by_id[scheme, value] = paper.id
                 self.new_ids.append({"scheme": scheme, "value": value, "paper_id": paper.id})
 
@@ -216,11 +220,12 @@ class Merge:
         if part.ids.keys() & whole.ids.keys() & set(PERSISTENT) or (part.id, whole.id) in self.apart:
             return
         if "doi" in part.ids and _preprint(whole):
-            self._happened(part, "published", part.ids["doi"])
+            self._happened(part, "published", min(part.ids["doi"]))
         for known in self.papers.values():
             if known is part or known.row["part_of"] == part.id:
                 known.row["part_of"], known.dirty = whole.id, True
-        whole.ids |= part.ids
+        for scheme, values in part.ids.items():
+            whole.ids[scheme] |= values
         self.merges.append({"part": part.id, "whole": whole.id, "reason": reason, "at": self.now})
 
     def _complete(self, paper: _Known, listing: Listing) -> None:

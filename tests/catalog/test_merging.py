@@ -140,6 +140,22 @@ def test_what_was_split_is_not_merged_again(catalog):
     assert catalog.papers.count() == 2
 
 
+def test_a_split_lasts_for_feeds_that_know_no_more_than_the_title(catalog):
+    take(catalog, listing(arxiv="2601.00001", title=TITLE))
+    take(catalog, listing(title=TITLE, key="guid-1"), source="journal")
+    catalog.papers.split(2, NOW)
+    take(catalog, listing(title=TITLE, key="guid-2"), source="journal")
+    assert catalog.papers.count() == 2
+    assert catalog.papers.same() == {}
+
+
+def test_what_was_merged_by_hand_keeps_both_names(catalog):
+    take(catalog, listing(arxiv="2601.00001", key="a1"), listing(arxiv="2601.00002", key="b1"))
+    catalog.papers.join(2, 1, "submitted twice", NOW)
+    assert take(catalog, listing(arxiv="2601.00001", key="a2"), listing(arxiv="2601.00002", key="b2")).merged == 2
+    assert catalog.papers.count() == 1
+
+
 def test_merging_what_is_one_and_splitting_what_is_whole_is_refused(catalog):
     take(catalog, listing(), listing())
     catalog.papers.join(2, 1, "by hand", NOW)
