@@ -194,15 +194,26 @@ publication: {{name: Trending Papers, sender: digest@news.example.org, base_url:
 topics: [{{slug: reading, name: Reading, description: Reading habits}}]
 transport: {{kind: smtp, host: 127.0.0.1, port: {port}, tls: none, messages_per_connection: 100000}}
 delivery: {{connections: {connections}}}
+database: {database}
 """
+FILE = "sqlite:///subscribers.db"
 
 
 class Newsletter:
     """A database with readers, an edition of 300 papers, and a key to sign with."""
 
-    def __init__(self, folder: Path, port: int, readers: int, *, connections: int = 4, signed: bool = True) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        port: int,
+        readers: int,
+        *,
+        connections: int = 4,
+        signed: bool = True,
+        database: str = FILE,
+    ) -> None:
         path = folder / "config.yaml"
-        path.write_text(CONFIG.format(port=port, connections=connections))
+        path.write_text(CONFIG.format(port=port, connections=connections, database=database))
         self.app = App(config.load(path), lambda: render.NOON)
         self.pem = key()
         signer = Signer("news.example.org", "d1", self.pem) if signed else None

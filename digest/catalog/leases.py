@@ -37,9 +37,11 @@ class Lease:
         self.before = before
         """the number of the last lease that is known of, 0 for none"""
         self.lost = Event()
+        self.db: Connection
+        """for the records alone, where they are kept; each statement is a transaction"""
         self._store = store
         self._lock = Lock()
-        self._waiting: list[dict[str, Any]] = []
+        self._waiting: list[tuple[int, str]] = []
 
     def adopt(self, number: int) -> int | None:
         """It is ours by the lease."""
@@ -47,27 +49,32 @@ class Lease:
 
     def write(self, id: int, record: str) -> None:
         with self._lock:
-            self._waiting.append({"deliverer_id": self.number, "digest_id": id, "record": record})
+            self._waiting.append((id, record))
 
     def sync(self) -> None:
+        """One statement and one way there and back, since a message waits for it."""
         with self._lock:
             rows, self._waiting = self._waiting, []
-        with self._store.write(alone=False) as db:
+        ids, records = ([*column] for column in zip(*rows, strict=True))
+        adding = (
+            "INSERT INTO records (deliverer_id, digest_id, record) SELECT %s, * FROM unnest(%s::integer[], %s::text[])"
+        )
+        with self._store.translated():
             try:
-                db.execute(insert(t.records), rows)
+                self.db.exec_driver_sql(adding, (self.number, ids, records))
             except IntegrityError as error:
                 self.lost.set()
                 raise Busy("another deliverer took over, since this one was not heard of; it goes on there") from error
 
     def read(self) -> list[str]:
         mine = select(t.records.c.record).where(t.records.c.deliverer_id == self.number).order_by(t.records.c.id)
-        with self._store.read() as db:
-            return list(db.scalars(mine))
+        with self._store.translated():
+            return list(self.db.scalars(mine))
 
     def forget(self, ids: Iterable[int]) -> None:
         r = t.records.c
-        with self._store.write(alone=False) as db:
-            db.execute(delete(t.records).where((r.deliverer_id == self.number) & r.digest_id.in_(list(ids))))
+        with self._store.translated():
+            self.db.execute(delete(t.records).where((r.deliverer_id == self.number) & r.digest_id.in_(list(ids))))
 
     def close(self) -> None:
         """Nothing: the lease's end is its holder's."""
@@ -82,9 +89,10 @@ def lease(store: Store) -> Iterator[Lease]:
                 taken = _take(db, store)
             yield taken
         return
-    with store.session() as db:
+    with store.session() as db, store.session(isolation_level="AUTOCOMMIT") as quick:
         with db.begin():
             taken = _take(db, store)
+        taken.db = quick
         over = Event()
         heart = Thread(target=_beat, args=(db, taken, over), daemon=True)
         heart.start()

@@ -66,7 +66,7 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A consistent view; nothing is written."""
-        with self._translated(), self.engine.connect() as db:
+        with self.translated(), self.engine.connect() as db:
             if not self.sqlite:
                 db = db.execution_options(isolation_level="REPEATABLE READ")
             yield db
@@ -77,16 +77,16 @@ class Store:
 
         *alone* False is for what bears others beside it, as PostgreSQL has them: claims, and words on claimed rows.
         """
-        with self._translated(), self.engine.connect() as db, db.execution_options(immediate=True).begin():
+        with self.translated(), self.engine.connect() as db, db.execution_options(immediate=True).begin():
             if alone and not self.sqlite:
                 db.execute(select(func.pg_advisory_xact_lock(_key("write"))))
             yield db
 
     @contextmanager
-    def session(self) -> Iterator[Connection]:
+    def session(self, **options: Any) -> Iterator[Connection]:
         """A connection of its own, on a server; what it locked is free again when it ends, however it ends."""
-        with self._translated():
-            db = self.engine.connect()
+        with self.translated():
+            db = self.engine.connect().execution_options(**options)
         try:
             db.detach()
             yield db
@@ -105,7 +105,7 @@ class Store:
 
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-        with self._translated(), self.engine.connect() as db, db.execution_options(immediate=True).begin():
+        with self.translated(), self.engine.connect() as db, db.execution_options(immediate=True).begin():
             config.attributes["connection"] = db
             command.upgrade(config, "head")
 
@@ -143,7 +143,7 @@ class Store:
         if target.exists():
             raise CatalogError(f"{target} exists already and is kept; move it away, or choose another name")
         self._touch(target)
-        with self._translated(), closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
+        with self.translated(), closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
             old.backup(new)
 
     def problems(self) -> list[str]:
@@ -159,7 +159,7 @@ class Store:
         """Holds the one lock for *purpose* on this database; raises Busy when another process has it."""
         if not self.sqlite:
             with self.session() as db:
-                with self._translated():
+                with self.translated():
                     free = db.scalar(select(func.pg_try_advisory_lock(_key(purpose))))
                     db.commit()
                 if not free:
@@ -172,7 +172,7 @@ class Store:
         import fcntl
 
         path = self.path.with_name(f"{self.path.name}.{purpose}.lock")
-        with self._translated():
+        with self.translated():
             handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
         with open(handle, "w") as file:  # what goes wrong within is told by whoever works there
             try:
@@ -220,7 +220,8 @@ class Store:
             ) from error
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def translated(self) -> Iterator[None]:
+        """What goes wrong with the database is a CatalogError that says what to do."""
         try:
             yield
         except DBAPIError as error:
