@@ -31,6 +31,8 @@ _ALIVE = 0x646967
 class Lease:
     """A deliverer's right to send; and on PostgreSQL its journal's records (a `delivery.journal.Log`)."""
 
+    copied = False
+
     def __init__(self, store: Store, number: int, before: int) -> None:
         self.number = number
         self.worker = str(number)

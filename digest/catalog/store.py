@@ -96,8 +96,8 @@ class Store:
                 db.execute(select(func.pg_advisory_unlock_all()))
             db.close()
 
-    def create(self) -> None:
-        """Make the database file (0600) and bring the schema to the newest version."""
+    def create(self, version: str = "head") -> None:
+        """Make the database file (0600) and bring the schema to *version*, the newest."""
         if self.path:
             self._touch(self.path)
         from alembic import command  # only here: it costs as much to import as all the rest
@@ -107,7 +107,7 @@ class Store:
         config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
         with self.translated(), self.engine.connect() as db, db.execution_options(immediate=True).begin():
             config.attributes["connection"] = db
-            command.upgrade(config, "head")
+            command.upgrade(config, version)
 
     def version(self) -> str | None:
         """The schema's version; None for a database without one."""

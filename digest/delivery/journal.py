@@ -34,6 +34,8 @@ class Word:
 class Log(Protocol):
     """Where records last: a file, or the ledger's database. `write` and `sync` are called by one thread at a time."""
 
+    copied: bool
+
     def adopt(self, number: int) -> int | None:
         """Ours from now on, under this number; returns the one it had before, None when there was none to be had."""
 
@@ -105,6 +107,9 @@ _sync = getattr(os, "fdatasync", os.fsync)  # macOS has only the slower one
 class FileLog:
     """A file, for the one process that delivers at a time. Raises TransportError with the way out."""
 
+    copied = False
+    """it was written under another name: this folder is the copy of one that may still be at work"""
+
     def __init__(self, path: Path) -> None:
         self._path = path
         self._number = 0
@@ -116,8 +121,10 @@ class FileLog:
         missing, first = not self._path.exists(), self._text().partition("\n")[0]
         self._number = number
         self._rewrite(self.read())
-        found = re.fullmatch(r"run (\d+)", first)
-        return None if missing else int(found[1]) if found else 0
+        if found := re.fullmatch(r"run (\d+) (.*)", first):
+            self.copied = found[2] != str(self._path.resolve())
+            return int(found[1])
+        return None if missing else 0
 
     def write(self, id: int, record: str) -> None:
         """After a write that the disk cut short nothing may follow: only a last line may be torn."""
@@ -166,7 +173,7 @@ class FileLog:
         fresh = self._path.with_name(self._path.name + ".new")
         try:
             with open(os.open(fresh, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
-                file.write("".join(f"{line}\n" for line in (f"run {self._number}", *lines)))
+                file.write("".join(f"{line}\n" for line in (f"run {self._number} {self._path.resolve()}", *lines)))
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(fresh, self._path)

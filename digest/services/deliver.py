@@ -45,6 +45,8 @@ PATIENCE, PARKED = 60, 1000
 DROPS = 3
 """a server may end this many sessions in a row before the run leaves it alone until the next tick"""
 
+COPY = "this database is a copy or an older state of itself: its digests may have been sent, or be sent elsewhere"
+
 HELD = "held: the message would differ from the one that may have arrived"
 
 
@@ -109,6 +111,8 @@ class Deliver:
             with closing(log):
                 had = log.adopt(lease.number)
                 journal = Journal(log)
+                if lease.before and (had is None or had > lease.before or log.copied):
+                    self.catalog.deliveries.pause(COPY, self.clock())
                 report.recovered = self._recover(lease, journal, whole=had is not None)
                 report.paused = self.catalog.deliveries.paused()
                 report.total = self.catalog.deliveries.unfinished()[State.PENDING]

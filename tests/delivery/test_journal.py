@@ -270,3 +270,12 @@ def test_a_journal_remembers_whose_run_it_was(path: Path):
     path.write_text("boot 0f9a\nbegin 3\n")
     assert FileLog(path).adopt(9) == 0
     assert replayed(path) == {3: None}
+
+
+def test_a_journal_knows_that_it_was_copied(path: Path, tmp_path: Path):
+    FileLog(path).adopt(1)
+    other = path.rename(tmp_path / "other")
+    log = FileLog(other)
+    assert (log.adopt(2), log.copied) == (1, True)
+    log = FileLog(other)
+    assert (log.adopt(3), log.copied) == (2, False)

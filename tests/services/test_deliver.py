@@ -1,5 +1,8 @@
 import re
+import shutil
+import sqlite3
 from collections import Counter
+from contextlib import closing
 from datetime import timedelta
 from email import message_from_bytes, policy
 from functools import partial
@@ -8,8 +11,11 @@ from hashlib import sha256
 import pytest
 from factories import NOW, batch, candidate, card, listing, pick
 
-from digest.catalog import tables
+from digest import config
+from digest.app import App
+from digest.catalog import Catalog, tables
 from digest.catalog.deliveries import Composed
+from digest.catalog.store import Store
 from digest.delivery.journal import Journal
 from digest.delivery.pace import Lanes, WarmUp
 from digest.errors import Busy, CatalogError, ConfigError, TemplateError
@@ -524,3 +530,80 @@ def test_a_new_sender_sends_no_more_a_day_than_the_ramp_allows(app, line, owed, 
     assert app.deliver.deliver().ended == Counter()
     clock.forward(hours=20)
     assert app.deliver.deliver().ended[State.SENT] == 2
+
+
+# ---------------------------------------------------------------- copies, and older states
+
+
+@pytest.fixture
+def delivered(app, line, owed):
+    """A database with one day behind it, a backup of that state, and another day after it."""
+    owed(2)
+    app.deliver.deliver()
+    app.catalog.store.backup(app.settings.file("backup.db"))
+    owed(2, "2026-01-17")
+    app.deliver.deliver()
+    app.catalog.store.engine.dispose()
+    return app.settings.root
+
+
+def held(app):
+    app.transport = Line()
+    first = app.deliver.deliver()
+    assert "copy or an older state" in first.paused
+    assert app.deliver.deliver().paused
+    app.catalog.deliveries.resume()
+    return app.deliver.deliver().paused is None
+
+
+@pytest.mark.sqlite
+def test_an_older_state_put_in_the_databases_place_by_hand_is_held(delivered, make_app):
+    for file in delivered.glob("subscribers.db-*"):
+        file.unlink()
+    shutil.copyfile(delivered / "backup.db", delivered / "subscribers.db")
+    assert held(make_app())
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize("names", ["subscribers.db", "subscribers.*"], ids=["alone", "with its journal"])
+def test_a_copy_elsewhere_is_held(delivered, make_app, tmp_path_factory, names):
+    there = tmp_path_factory.mktemp("clone")
+    for file in [*delivered.glob(names), *delivered.glob("*.keys"), delivered / "config.yaml"]:
+        shutil.copy2(file, there)
+    clone = App(config.load(there / "config.yaml"), lambda: NOW)
+    assert held(clone)
+    clone.catalog.store.engine.dispose()
+
+
+@pytest.mark.sqlite
+def test_an_upgrade_in_the_middle_of_an_edition_loses_nobody_and_doubles_only_what_was_on_its_way(
+    app, line, owed, make_app
+):
+    owed(4)
+    claimed = app.catalog.deliveries.claim(3, "local", NOW)
+    app.catalog.store.engine.dispose()
+    app.settings.file("subscribers.journal").write_text("boot 1f\nbegin 1\nend 1 final 250 ok\nbegin 2\n")
+    as_before(app.settings.file("subscribers.db"))
+    later = make_app()
+    with pytest.raises(CatalogError, match="db upgrade"):
+        _ = later.catalog
+    Catalog(later.settings.database_url).store.create()
+    later.transport = Line()
+    report = later.deliver.deliver()
+    assert report.recovered == {"untouched": 1, "told by the journal": 2, "sent again": 1}
+    assert (len(claimed), states(later)) == (3, {State.SENT: 4})
+    assert [mail.id for mail in later.transport.mails] == [2, 3, 4]
+
+
+def as_before(path, version="0002"):
+    """The database with the schema of an earlier version, and all that fits into it."""
+    new = path.rename(path.with_name("newer.db"))
+    store = Store(f"sqlite:///{path}")
+    store.create(version)
+    store.engine.dispose()
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("ATTACH ? AS newer", [str(new)])
+        for (table,) in db.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'").fetchall():
+            columns = ", ".join(row[1] for row in db.execute(f"PRAGMA main.table_info({table})"))
+            if table != "alembic_version":
+                db.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM newer.{table}")
