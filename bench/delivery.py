@@ -24,7 +24,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from pathlib import Path
 
 import render
@@ -238,7 +237,7 @@ class Newsletter:
             Listing("bench", str(n), c.card.title, c.card.abstract, ids={"url": f"https://papers.example.org/{n}"})
             for n, c in enumerate(self.edition.candidates)
         )
-        self.app.catalog.papers.take("bench", Batch(listings), render.NOON, timedelta(days=7))
+        self.app.catalog.papers.take("bench", Batch(listings), render.NOON)
         known = [replace(c, card=replace(c.card, paper=c.card.paper + 1)) for c in self.edition.candidates]
         self.app.catalog.editions.open(render.NOON.date(), render.NOON, known, self.edition.topics)
 

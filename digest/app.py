@@ -124,8 +124,7 @@ class App:
     def collect(self) -> "Collect":
         from digest.services.collect import Collect
 
-        window = timedelta(days=self.settings.publish.window)
-        return Collect(self.catalog, self.sources, self.http, window, self.clock)
+        return Collect(self.catalog, self.sources, self.http, self.clock)
 
     @cached_property
     def meaning(self) -> "Semantic | None":
@@ -211,8 +210,7 @@ class App:
         from digest.services.curation import Curation
 
         secrets = {curator.name: curator.secret for curator in self.settings.curators}
-        window = timedelta(days=self.settings.publish.window)
-        return Curation(self.catalog, self.library, self.http, window, self.clock, secrets)
+        return Curation(self.catalog, self.library, self.http, self.clock, secrets)
 
     @cached_property
     def explain(self) -> "Explain":

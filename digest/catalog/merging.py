@@ -62,8 +62,8 @@ class _Known:
 class Merge:
     """One batch on its way into the tables. Reads what it may meet at once, decides in memory, writes in bulk."""
 
-    def __init__(self, db: Connection, source: str, now: datetime, window: timedelta, first_sight: bool) -> None:
-        self.db, self.source, self.now, self.window, self.first_sight = db, source, now, window, first_sight
+    def __init__(self, db: Connection, source: str, now: datetime, first_sight: bool) -> None:
+        self.db, self.source, self.now, self.first_sight = db, source, now, first_sight
         self.by_key: dict[str, int] = {}
         self.by_id: dict[tuple[str, str], int] = {}
         self.papers: dict[int, _Known] = {}

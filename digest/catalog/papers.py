@@ -50,16 +50,16 @@ class Papers:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def take(self, source: str, batch: Batch, now: datetime, window: timedelta, day: date | None = None) -> Taken:
+    def take(self, source: str, batch: Batch, now: datetime, *, day: date | None = None) -> Taken:
         """Merge a batch and save its memory in one transaction; only that a *day* was asked for, if it is of one.
 
-        At first sight of a source, what is older than *window* is a baseline; later, what comes late is news once.
+        At first sight of a source all is as old as it says; later, what comes late is news when it comes, once.
         """
         with self._store.write() as db:
             known = select(t.sources.c.answered, t.sources.c.fingerprint).where(t.sources.c.name == source)
             answered, fingerprint = db.execute(known).one_or_none() or (None, None)
             signalled = any(listing.signals for listing in batch.listings)
-            merge = Merge(db, source, now, window, answered is None)
+            merge = Merge(db, source, now, answered is None)
             if fingerprint and fingerprint == batch.memory.fingerprint and not signalled:
                 taken = Taken(known=len(batch.listings))  # yesterday's entries: nothing to learn
             else:

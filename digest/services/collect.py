@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date
 from functools import partial
 
 from digest.catalog import Catalog
@@ -42,8 +42,6 @@ class Collect:
     catalog: Catalog
     sources: Sequence[Source]
     http: Http
-    window: timedelta
-    """how far back papers are news; older ones are a baseline at first sight of a source"""
     clock: Clock
 
     def collect(self, names: Sequence[str] = ()) -> Iterator[Collected]:
@@ -88,7 +86,7 @@ class Collect:
     def _stored(self, collected: Collected) -> Collected:
         name, now = collected.source, self.clock()
         if collected.batch:
-            taken = self.catalog.papers.take(name, collected.batch, now, self.window, collected.day)
+            taken = self.catalog.papers.take(name, collected.batch, now, day=collected.day)
             return replace(collected, taken=taken)
         if collected.day is None:
             self.catalog.sources.failed(name, str(collected.error), now)

@@ -3,7 +3,6 @@
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from urllib.parse import quote
 
 from digest.catalog import Catalog
@@ -23,7 +22,6 @@ class Curation:
     catalog: Catalog
     library: Library
     http: Http
-    window: timedelta
     clock: Clock
     secrets: Mapping[str, str]
     """of the curators who may use the page, by name"""
@@ -48,7 +46,7 @@ class Curation:
         listings = ArxivApiSource(SOURCE, url=url).fetch(self.http, Memory()).listings
         if not listings:
             raise NotFound(f"arXiv has no paper {arxiv}")
-        self.catalog.papers.take(SOURCE, Batch(listings), self.clock(), self.window)
+        self.catalog.papers.take(SOURCE, Batch(listings), self.clock())
         return self.library.find(arxiv)
 
     def proven(self, name: str, secret: str) -> bool:

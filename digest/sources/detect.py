@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 from digest import sources
 from digest.errors import SourceError
 from digest.model import Batch, Memory
-from digest.sources import Source, feed, text
+from digest.sources import Source, calendar, feed, text
+from digest.sources.health import Health, Rhythm
 from digest.sources.http import FEEDS, Answer, Http
 
 ACCEPT = f"{FEEDS}, application/feed+json, application/json"
@@ -28,13 +29,13 @@ OLD = timedelta(days=31)
 class Found:
     """What is at an address: *title* as the document calls itself, *batch* as a collection would bring it.
 
-    *health* is `fresh`, `quiet` when nothing is in it, `stale` when nothing in it is younger than a month.
+    *health* is fresh; quiet with nothing in it; stale with nothing younger than a month, or than arXiv's last batch.
     """
 
     kind: str
     title: str
     url: str
-    health: str
+    health: Health
     batch: Batch
 
 
@@ -111,12 +112,14 @@ def _told(batch: Batch) -> Batch:
     return replace(batch, warnings=(*batch.warnings, *said))
 
 
-def health(batch: Batch, now: datetime) -> str:
-    """In one word, as far as one look can tell."""
+def health(batch: Batch, now: datetime) -> Health:
+    """As far as one look can tell: arXiv by its calendar, others by how old the newest entry is."""
     if not batch.listings:
-        return "quiet"
+        return Health.QUIET
     dates = [listing.announced for listing in batch.listings if listing.announced]
-    return "stale" if dates and now - max(dates) > OLD else "fresh"
+    announced = Rhythm(calendar.announces, calendar.begins)
+    late = dates and (announced.due(max(dates).date()) <= now if batch.parts else now - max(dates) > OLD)
+    return Health.STALE if late else Health.FRESH
 
 
 # ---------------------------------------------------------------- pages

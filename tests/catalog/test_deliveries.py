@@ -27,7 +27,7 @@ def compose(catalog, readers, **fields):
 def paper(catalog):
     from factories import batch, listing
 
-    catalog.papers.take("arxiv", batch(listing(), listing()), NOW, timedelta(days=7))
+    catalog.papers.take("arxiv", batch(listing(), listing()), NOW)
 
 
 def states(catalog):

@@ -16,7 +16,7 @@ several = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 @pytest.fixture
 def deliveries(catalog):
     """A ledger with four pending rows."""
-    catalog.papers.take("arxiv", batch(listing()), NOW, NOW - NOW)
+    catalog.papers.take("arxiv", batch(listing()), NOW)
     catalog.editions.open(NOW.date(), NOW, [candidate(0)], {})
     readers = [catalog.subscribers.put(subscriber(), Turn("2026-01-16", NOW)) for _ in range(4)]
     rows = [digest(reader.id, picks=[pick(0)], template=None) for reader in readers]

@@ -18,7 +18,7 @@ TITLE = "A very particular title of things"
 
 
 def take(catalog, *listings, source="arxiv", now=NOW):
-    return catalog.papers.take(source, batch(*listings), now, WEEK)
+    return catalog.papers.take(source, batch(*listings), now)
 
 
 def titles(catalog, now=NOW):

@@ -11,7 +11,7 @@ WEEK = timedelta(days=7)
 
 
 def take(catalog, *listings, source="arxiv", now=NOW):
-    return catalog.papers.take(source, batch(*listings), now, WEEK)
+    return catalog.papers.take(source, batch(*listings), now)
 
 
 def titles(catalog, now=NOW):
@@ -132,17 +132,17 @@ def test_every_observation_of_a_signal_is_kept_with_its_time(catalog):
 def test_a_batch_with_the_fingerprint_of_the_one_before_is_known_unless_it_carries_signals(catalog):
     same = Memory(fingerprint="f")
     first = batch(listing(arxiv="2601.00001", key="a"), memory=same)
-    assert catalog.papers.take("arxiv", first, NOW, WEEK) == Taken(new=1)
+    assert catalog.papers.take("arxiv", first, NOW) == Taken(new=1)
     unlike = batch(listing(arxiv="2601.00002", key="b"), memory=same)  # as no two batches with one fingerprint are
-    assert catalog.papers.take("arxiv", unlike, NOW, WEEK) == Taken(known=1)
+    assert catalog.papers.take("arxiv", unlike, NOW) == Taken(known=1)
     voted = batch(listing(arxiv="2601.00001", key="a", signals={"upvotes": 5}), memory=same)
-    assert catalog.papers.take("arxiv", voted, NOW, WEEK) == Taken(known=1, signals=1)
-    assert catalog.papers.take("hf", first, NOW, WEEK) == Taken(merged=1)
+    assert catalog.papers.take("arxiv", voted, NOW) == Taken(known=1, signals=1)
+    assert catalog.papers.take("hf", first, NOW) == Taken(merged=1)
     assert [record.answered for record in catalog.sources.all(NOW)] == [NOW, NOW]
 
 
 def test_memory_is_saved_with_the_listings_and_kept_when_the_source_fails(catalog):
-    catalog.papers.take("arxiv", batch(listing(), memory=Memory(etag="one")), NOW, WEEK)
+    catalog.papers.take("arxiv", batch(listing(), memory=Memory(etag="one")), NOW)
     catalog.sources.failed("arxiv", "arxiv: no answer", NOW + timedelta(hours=1))
     (record,) = catalog.sources.all(NOW)
     assert (record.memory, record.answered, record.error) == (Memory(etag="one"), NOW, "arxiv: no answer")

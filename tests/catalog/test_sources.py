@@ -10,7 +10,7 @@ WEEK = timedelta(days=7)
 
 
 def take(catalog, *listings, now=NOW, day=None, **fields):
-    return catalog.papers.take("source", batch(*listings, **fields), now, WEEK, day)
+    return catalog.papers.take("source", batch(*listings, **fields), now, day=day)
 
 
 def record(catalog, now=NOW):
@@ -91,8 +91,8 @@ def test_a_feed_without_any_entries_lacks_them_but_a_calendar_knows_better(catal
     take(catalog, listing())
     take(catalog)
     assert list(record(catalog).lacking) == ["entries"]
-    catalog.papers.take("arXiv", batch(listing(), parts=("cs.CL",)), NOW, WEEK)
-    catalog.papers.take("arXiv", batch(parts=("cs.CL",)), NOW, WEEK)
+    catalog.papers.take("arXiv", batch(listing(), parts=("cs.CL",)), NOW)
+    catalog.papers.take("arXiv", batch(parts=("cs.CL",)), NOW)
     assert not next(r for r in catalog.sources.all(NOW) if r.name == "arXiv").lacking
 
 

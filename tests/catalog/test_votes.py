@@ -6,7 +6,7 @@ from factories import NOW, batch, listing, subscriber
 
 @pytest.fixture
 def people(catalog):
-    catalog.papers.take("arxiv", batch(listing(title="One", abstract="about owls"), listing(title="Two")), NOW, WEEK)
+    catalog.papers.take("arxiv", batch(listing(title="One", abstract="about owls"), listing(title="Two")), NOW)
     return [catalog.subscribers.put(subscriber(), None).id for _ in range(2)]
 
 

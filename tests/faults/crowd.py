@@ -33,7 +33,7 @@ def once_each(world: World, rounds: int) -> None:
     app = world.app()
     for number in range(rounds):
         now = NOW + timedelta(days=number)
-        app.catalog.papers.take("arxiv", batch(listing(announced=now)), now, timedelta(days=7))
+        app.catalog.papers.take("arxiv", batch(listing(announced=now)), now)
         start.wait(120)
         end.wait(120)
     app.catalog.store.engine.dispose()

@@ -196,7 +196,7 @@ class World:
 
 
 def owe(app: App, people: int, **paper: object) -> None:
-    app.catalog.papers.take("arxiv", batch(listing()), NOW, timedelta(days=7))
+    app.catalog.papers.take("arxiv", batch(listing()), NOW)
     app.catalog.editions.open(NOW.date(), NOW, [candidate(0, card(1, **paper))], {})
     template = app.printing.stationery("digest").hash
     rows = []

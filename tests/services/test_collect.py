@@ -41,7 +41,7 @@ class Said:
 @pytest.fixture
 def collect(catalog, clock):
     def made(*sources):
-        return Collect(catalog, sources, None, WEEK, clock)
+        return Collect(catalog, sources, None, clock)
 
     return made
 

@@ -1,5 +1,7 @@
 """What curators pick counts, once for each."""
 
+from datetime import timedelta
+
 import pytest
 from factories import NOW, batch, listing
 from served import DOCUMENTS, Served
@@ -18,7 +20,7 @@ def signals(app, paper=1):
 
 
 def test_each_curator_has_one_voice_for_a_paper(app, curation):
-    app.catalog.papers.take("arxiv", batch(listing(arxiv="2601.00001")), NOW, app.curation.window)
+    app.catalog.papers.take("arxiv", batch(listing(arxiv="2601.00001")), NOW)
     for who in ("AK", "Ada", "AK"):
         curation.pick("https://arxiv.org/abs/2601.00001v2", who, "why not")
     assert signals(app) == [("curators", "pick", 1), ("curators", "pick", 2)]
@@ -32,7 +34,7 @@ def test_arxiv_is_asked_for_what_is_unknown_and_an_old_paper_is_news_by_the_pick
     card = curation.pick("2202.12139", "AK")
     assert card.title
     assert curation.http.asked == ["https://export.arxiv.org/api/query?id_list=2202.12139"]
-    assert app.catalog.papers.news(NOW - curation.window, NOW) == [(card, NOW)]
+    assert app.catalog.papers.news(NOW - timedelta(days=7), NOW) == [(card, NOW)]
 
 
 def test_what_nobody_knows_is_said(app, curation):

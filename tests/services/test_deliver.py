@@ -62,7 +62,7 @@ def owed(app):
     """A function that composes one digest for each of n readers."""
 
     def owe(number=3, turn="2026-01-16"):
-        app.catalog.papers.take("arxiv", batch(listing(), listing()), NOW, timedelta(days=7))
+        app.catalog.papers.take("arxiv", batch(listing(), listing()), NOW)
         app.catalog.editions.open(NOW.date(), NOW, [candidate(0, card(1)), candidate(1, card(2))], {})
         template = app.printing.stationery("digest").hash
         rows = [

@@ -48,7 +48,7 @@ def sent(app):
 
     def send(number=1, turn="2026-01-16", domain="example.net"):
         if not app.catalog.editions.of(NOW.date()):
-            app.catalog.papers.take("arxiv", batch(listing()), NOW, timedelta(days=7))
+            app.catalog.papers.take("arxiv", batch(listing()), NOW)
             app.catalog.editions.open(NOW.date(), NOW, [candidate(0, card(1))], {})
         template, now = app.printing.stationery("digest").hash, app.clock()
         for n in range(number):

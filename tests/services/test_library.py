@@ -27,7 +27,7 @@ def papers(app):
         )
         for n, title in enumerate(TITLES, 1)
     ]
-    app.catalog.papers.take("arxiv", batch(*found), NOW, timedelta(days=7))
+    app.catalog.papers.take("arxiv", batch(*found), NOW)
     return list(range(1, len(TITLES) + 1))
 
 
@@ -79,14 +79,14 @@ def test_a_paper_that_does_not_exist_is_named(app, papers, name):
 def test_new_papers_are_found_after_a_while(app, papers, clock):
     assert app.library.search("owls").hits == []
     paper = listing(title="Owls at night", abstract="Owls.")
-    app.catalog.papers.take("arxiv", batch(paper), NOW, timedelta(days=7))
+    app.catalog.papers.take("arxiv", batch(paper), NOW)
     clock.forward(minutes=11)
     assert titles(app.library.search("owls").hits) == ["Owls at night"]
 
 
 def test_a_page_shows_signals_and_papers_like_it(app, papers):
     seen = listing(arxiv="2601.00001", signals={"upvotes": 7.0, "comments": 0.0}, announced=NOW - timedelta(hours=1))
-    app.catalog.papers.take("hf", batch(seen), NOW, timedelta(days=7))
+    app.catalog.papers.take("hf", batch(seen), NOW)
     app.publish.open()
     page = app.library.page("2601.00001")
     assert page.counts == {"upvotes": 7}

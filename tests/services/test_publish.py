@@ -25,7 +25,7 @@ def papers(app):
             listing(title=TEXTS[s][0], abstract=TEXTS[s][1], announced=app.clock() - timedelta(hours=hours), **fields)
             for s in subjects
         ]
-        app.catalog.papers.take(source, batch(*found), app.clock(), WEEK)
+        app.catalog.papers.take(source, batch(*found), app.clock())
 
     return collect
 
@@ -122,7 +122,7 @@ def test_votes_bring_papers_like_those_voted_for_whether_they_stand_in_the_editi
     papers("robots", hours=24 * 20)
     papers("retrieval", "proteins")
     old = listing(title="Grasping with one hand", abstract=TEXTS["robots"][1], announced=app.clock())
-    app.catalog.papers.take("arxiv", batch(old), app.clock(), WEEK)
+    app.catalog.papers.take("arxiv", batch(old), app.clock())
     reader = add(app, interest=Interest(keywords=("proteins",)))
     app.catalog.votes.put(reader.id, 1, 1, "mail", app.clock())
     app.publish.open()

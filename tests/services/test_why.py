@@ -30,7 +30,7 @@ def edition(app):
         listing(arxiv=f"2601.0000{n}", title=title, abstract=f"{title}, a study.", announced=NOW - timedelta(hours=n))
         for n, title in enumerate(TITLES, 1)
     ]
-    app.catalog.papers.take("arxiv", batch(*papers), NOW, timedelta(days=7))
+    app.catalog.papers.take("arxiv", batch(*papers), NOW)
     return app.publish.open()
 
 
@@ -71,7 +71,7 @@ def test_a_delivery_is_explained_as_it_was_composed_and_says_what_is_recomputed(
 def test_what_was_sent_is_no_obstacle_to_itself_but_to_being_sent_again(app, ada, clock):
     clock.forward(days=1)
     app.publish.compose()
-    app.catalog.papers.take("arxiv", batch(listing(title="Retrieval once more")), clock(), timedelta(days=7))
+    app.catalog.papers.take("arxiv", batch(listing(title="Retrieval once more")), clock())
     app.publish.open()
     found = app.explain.why(ada, "1", clock().date())
     assert (found.place, found.obstacles) == (None, ["it was sent before"])
@@ -117,7 +117,7 @@ def test_several_obstacles_are_told_and_what_alone_would_help_once_one_is_gone(a
 
 def test_papers_that_are_no_candidates_are_told_so(app, ada):
     old = listing(title="A study of old times", announced=NOW - timedelta(days=90))
-    app.catalog.papers.take("arxiv", batch(old), NOW, timedelta(days=7))
+    app.catalog.papers.take("arxiv", batch(old), NOW)
     with pytest.raises(NotFound, match="“A study of old times” became news too early or too late"):
         app.explain.why(ada, str(len(TITLES) + 1))
     with pytest.raises(NotFound, match="there is no edition of 2020-01-01"):

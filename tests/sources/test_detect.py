@@ -10,6 +10,7 @@ from served import DOCUMENTS, Served
 from digest.errors import SourceError
 from digest.model import Memory
 from digest.sources import detect
+from digest.sources.arxiv import ArxivSource
 from digest.sources.feed import FeedSource
 from digest.sources.http import Answer
 
@@ -82,6 +83,12 @@ def test_health_is_a_word(document: Callable[[str], Served]) -> None:
     assert word(b'<rss version="2.0"><channel><title>Weekend</title></channel></rss>') == "quiet"
     found = detect.at(HERE, Served(journal), NOW + timedelta(days=60))
     assert found.health == "stale"
+
+
+def test_a_batch_of_arxiv_is_stale_when_the_next_one_is_out(document: Callable[[str], Served]) -> None:
+    source = ArxivSource("arxiv", categories=("cs.AI", "cs.LG"))  # of Thursday 18 December 2025
+    for hour, health in ((4, "fresh"), (5, "stale")):
+        assert detect.of(source, document("arxiv_rss.xml"), datetime(2025, 12, 19, hour, tzinfo=UTC)).health == health
 
 
 def test_a_configured_source_is_looked_at_as_it_is(document: Callable[[str], Served]) -> None:

@@ -56,9 +56,9 @@ def test_a_token_goes_to_github_and_not_where_it_redirects(server: Server) -> No
 
 
 def test_young_papers_are_looked_at_again_less_and_less_often(catalog, clock) -> None:
-    catalog.papers.take("hf", batch(paper(arxiv="2601.1"), listing(arxiv="2601.2")), NOW, timedelta(days=7))
+    catalog.papers.take("hf", batch(paper(arxiv="2601.1"), listing(arxiv="2601.2")), NOW)
     http = Served(b'{"stargazers_count": 7}')
-    collect = Collect(catalog, [GithubStarsSource("GitHub")], http, timedelta(days=7), clock)
+    collect = Collect(catalog, [GithubStarsSource("GitHub")], http, clock)
 
     def asked() -> int:
         before = len(http.asked)

@@ -4,7 +4,6 @@ import http.client
 import shutil
 import threading
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -17,15 +16,13 @@ from typer.testing import CliRunner
 from digest.cli import cli
 from digest.web.gallery import Asked, Gallery, server
 
-WEEK = timedelta(days=7)
-
 
 @pytest.fixture
 def gallery(make_app, clock) -> Gallery:
     """Two editions; the second has a paper more."""
     app = make_app()
     for n, title in enumerate(("Dense retrieval", "Grasping <b>robots</b>")):
-        app.catalog.papers.take(f"s{n}", batch(listing(title=title, announced=clock())), clock(), WEEK)
+        app.catalog.papers.take(f"s{n}", batch(listing(title=title, announced=clock())), clock())
         app.publish.open()
         clock.forward(days=1)
     return Gallery(app)
