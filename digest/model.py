@@ -68,6 +68,8 @@ class Batch:
     complete: bool = True
     """False when the document was cut or malformed, so that absence means nothing"""
     warnings: tuple[str, ...] = ()
+    news: bool = True
+    """False when it only tells more of papers that are known, and has no rhythm"""
     dated: bool = False
     """`announced` is the day of the announcement, and stays so however late it is seen"""
     parts: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from digest.catalog import tables as t
 from digest.catalog.merging import SCHEMES, Merge, Taken, join, names, split, top
 from digest.catalog.sources import asked_for, came, remember
 from digest.catalog.store import Store, chunks
-from digest.model import Batch, Card, Listing, Signal
+from digest.model import Batch, Card, Listing, Signal, look_again
 
 WATCHED = timedelta(days=15)
 """how long after a paper was signalled its counts are of interest"""
@@ -184,7 +184,8 @@ class Papers:
         due: list[tuple[datetime, Any]] = []
         with self._store.read() as db:
             for r in db.execute(young.order_by(p.id)):
-                if link in r.links and (r.at is None or now - r.at >= max(OFTEN, (now - r.since) / 8)):
+                age = now - (r.signalled or r.since)
+                if link in r.links and (r.at is None or (now - r.at >= OFTEN and look_again(age, now - r.at))):
                     due.append((r.at or r.since - WATCHED, r))
             ids: dict[int, dict[str, str]] = defaultdict(dict)
             for some in chunks(r.id for _, r in due):

@@ -62,12 +62,13 @@ def remember(db: Connection, store: Store, source: str, batch: Batch, new: Colle
         "asked": now, "answered": now, "error": None, "etag": memory.etag, "modified": memory.modified,
         "fingerprint": memory.fingerprint, "newest": memory.newest,
     }  # fmt: skip
-    if new:
+    if new or (batch.listings and not batch.news):
         values["brought"] = now
     if batch.complete and (memory.fingerprint is None or memory.fingerprint != before.get("fingerprint")):
         values |= _shape(before.get("shape") or {}, before.get("lacking") or {}, batch, now.date())
     _put(db, store, source, values)
-    came(db, store, source, batch, new, now, first_sight=not before.get("answered"))
+    if batch.news:
+        came(db, store, source, batch, new, now, first_sight=not before.get("answered"))
 
 
 def came(

@@ -52,7 +52,7 @@ class GithubStarsSource:
                     break
         if warnings and not listings:
             raise SourceError(warnings[0], name=self.name)
-        return Batch(tuple(listings), complete=failures < _ENOUGH, warnings=tuple(warnings))
+        return Batch(tuple(listings), news=False, complete=failures < _ENOUGH, warnings=tuple(warnings))
 
     def _stars(self, http: Http, owner: str, name: str) -> float:
         accept = "application/vnd.github+json"

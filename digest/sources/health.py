@@ -100,9 +100,9 @@ def _report(source: SourceRecord, part: str, days: Sequence[SourceDay], now: dat
     elif due and due <= now:
         health = Health.STALE
     else:
-        fresh = last and last.brought and now - last.brought < DAY
-        health = Health.FRESH if fresh else Health.QUIET
-    day = last.day if last else None
+        brought = last.brought if last else source.brought
+        health = Health.FRESH if brought and now - brought < DAY else Health.QUIET
+    day = last.day if last else source.brought and source.brought.date()
     return Report(source.name, part, health, day, due, source.answered, source.error, source.lacking)
 
 

@@ -100,3 +100,8 @@ def test_a_document_that_was_cut_says_nothing_of_the_shape(catalog):
     take(catalog, listing())
     take(catalog, complete=False)
     assert not record(catalog).lacking
+
+
+def test_who_only_tells_more_of_known_papers_has_no_days(catalog):
+    take(catalog, listing(signals={"stars": 3}), news=False)
+    assert (record(catalog).brought, record(catalog).days) == (NOW, {})

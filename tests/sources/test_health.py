@@ -102,6 +102,12 @@ def test_what_came_too_seldom_to_have_a_rhythm_is_not_expected() -> None:
     assert states(source(**{"": brought(5, 6)}), at(30)) == {"": "quiet"}
 
 
+def test_who_has_no_days_is_fresh_or_quiet_by_when_it_last_told_something() -> None:
+    stars = SourceRecord("GitHub", Memory(), at(15), at(15), at(15))
+    assert [states(stars, at(day)) for day in (15, 16, 30)] == [{"": "fresh"}, {"": "quiet"}, {"": "quiet"}]
+    assert not told(stars, at(30))
+
+
 def test_what_cannot_be_read_is_broken_and_missed_when_it_should_have_brought_something() -> None:
     assert states(source(error="Feed: no answer"), at(15)) == {"": "broken"}
     assert not told(source(error="Feed: no answer"), at(15))
