@@ -183,7 +183,10 @@ _DESCRIPTIONS = (  # of arXiv, Pensoft, ScienceDirect, PubMed, CNKI and others: 
     re.compile(r"N/A|<正>.{0,9}|(?:.{0,80}, )?Volume \d+, Issue .{0,80}|.{0,80}, (?:EarlyView|Ahead of Print)\."),
 )
 _BYLINES = (  # of Schweizerbart, PLOS and APS, where only the tags tell them from the abstract
-    ("</h1>", r"<h1>.{1,3000}?</h1>\s*<b>(?P<authors>[^<]*)</b>.{1,1000}?<h2>[^<]*</h2>(?P<abstract>.*)"),
+    (
+        "</a></h1>",
+        r"</a></h1>\s*<b>(?P<authors>[^<]*)</b>(?:<br/?>)?\s*(?:<a[^<>]*>[^<]*</a>)?[^<]*<h2>[^<]*</h2>(?P<abstract>.*)",
+    ),
     ("<p>by ", r"^\s*<p>by (?P<authors>[^<]*)</p>(?P<abstract>.*)"),
     ("<p>Author(s): ", r"^\s*<p>Author\(s\): (?P<authors>[^<]*)</p>(?P<abstract>.*?)(?:<br/?>\s*)?(?:<p>\[|$).*"),
 )

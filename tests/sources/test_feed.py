@@ -78,6 +78,15 @@ def test_what_a_journal_puts_into_its_description_is_taken_apart(description, ab
     assert paper.announced == (day and datetime(*day, tzinfo=UTC))
 
 
+@pytest.mark.parametrize(
+    "piece",
+    ["<h1><a>x</a></h1><b></b>", "<p>Author(s): ", "<p>by ", "</a></h1><b></b><a></a>", "a;b", "<br> ", "doi: 10.1/x "],
+)
+def test_hostile_descriptions_take_little_time(piece: str) -> None:
+    raw = (piece * 20_000)[:200_000].replace("&", "&amp;").replace("<", "&lt;")
+    batch(rss(*[item(f"t{n}", description=raw) for n in range(20)]))  # quadratic time would be minutes
+
+
 def test_the_date_of_an_issue_stands_for_the_entries_that_have_none() -> None:
     prism = 'xmlns:prism="http://prismstandard.org/namespaces/2.0/basic/"'
     issue = f"<prism:coverDisplayDate {prism}>4 November 2021</prism:coverDisplayDate>"
