@@ -52,6 +52,10 @@ _RUN = re.compile(rb"[\w.+-]{1000,}")
 _RUNNING = bytes(
     ord("x" if _RUN.match(bytes([c]) * 1000) else " ") for c in range(256)
 )  # finds a run without the search
+_UNUSED = re.compile(  # by us, while reading one costs feedparser as much as another
+    rb"<((?:dc:)?(?:rights|publisher|format|language)|copyright|"
+    rb"prism:(?:volume|number|startingPage|endingPage|issn|eIssn|section|copyright))>[^<]*</\1>"
+)
 _MALFORMED = 1_000_000
 _TAGS = 150_000  # 40 MB when each lies within the one before, seconds when they lie side by side
 
@@ -89,7 +93,7 @@ def _bearable(data: bytes, url: str) -> tuple[bytes, list[str]]:
     root = _ROOT.search(data)
     if b"<!ENTITY" in data[: root.start() if root else None]:
         raise SourceError(f"{url} declares XML entities, as no feed does; it is not read")
-    data = data[root.start() :] if root else b"<nothing/>"
+    data = _UNUSED.sub(b"", data[root.start() :]) if root else b"<nothing/>"
     if b"x" * 1000 in data.translate(_RUNNING):
         data = _RUN.sub(b"...", data)
     if surplus := next(islice(_ITEM.finditer(data), batch.ENTRIES + 1, None), None):  # one more tells that it was cut
