@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, delete, func, select
 
 from digest.catalog import tables as t
 from digest.catalog.store import Store
@@ -67,6 +67,9 @@ def remember(db: Connection, store: Store, source: str, batch: Batch, new: Colle
     if batch.complete and (memory.fingerprint is None or memory.fingerprint != before.get("fingerprint")):
         values |= _shape(before.get("shape") or {}, before.get("lacking") or {}, batch, now.date())
     _put(db, store, source, values)
+    if batch.parts:  # those that are no longer asked for are not missed
+        d = t.source_days.c
+        db.execute(delete(t.source_days).where(d.source == source, d.part.not_in(["", *batch.parts])))
     if batch.news:
         came(db, store, source, batch, new, now, first_sight=not before.get("answered"))
 

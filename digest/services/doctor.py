@@ -114,9 +114,8 @@ class Doctor:
         if of.lacking:
             gone = " and ".join(of.lacking)
             return f"{name} answers, but {gone} are gone since {min(of.lacking.values())}; see `digest sources test`"
-        silent = now - health.midnight(of.last) > SILENT if of.last and not of.due else not of.last
+        silent = of.due is None and (of.brought is None or now - of.brought > SILENT)
         if silent or (of.overdue(now) or timedelta()) > PATIENCE:
-            return f"{name} answers but has brought nothing new {f'since {of.last}' if of.last else 'yet'}" + (
-                f" in {of.part}" if of.part else ""
-            )
+            since = f"since {of.last or of.brought.date()}" if of.brought else "yet"
+            return f"{name} answers but has brought nothing new {since}{f' in {of.part}' if of.part else ''}"
         return ""

@@ -66,6 +66,7 @@ class Report:
     due: datetime | None
     """when the next should be there; None while the rhythm is unknown"""
     answered: datetime | None
+    brought: datetime | None
     error: str | None
     lacking: Mapping[str, date]
 
@@ -81,7 +82,8 @@ class Report:
         """Whether it may come any moment: should be there, but not for days; or is out of order only lately."""
         if self.due:
             return self.due - SLACK <= now < self.due - SLACK + DAY
-        return bool(self.health is Health.BROKEN and self.answered and now - self.answered < LATELY)
+        lately = self.answered and now - self.answered < LATELY
+        return bool(self.health is Health.BROKEN and self.last and lately)
 
 
 def reports(source: SourceRecord, now: datetime) -> list[Report]:
@@ -100,10 +102,10 @@ def _report(source: SourceRecord, part: str, days: Sequence[SourceDay], now: dat
     elif due and due <= now:
         health = Health.STALE
     else:
-        brought = last.brought if last else source.brought
-        health = Health.FRESH if brought and now - brought < DAY else Health.QUIET
-    day = last.day if last else source.brought and source.brought.date()
-    return Report(source.name, part, health, day, due, source.answered, source.error, source.lacking)
+        latest = last.brought if last else source.brought
+        health = Health.FRESH if latest and now - latest < DAY else Health.QUIET
+    day, brought = last.day if last else None, source.brought
+    return Report(source.name, part, health, day, due, source.answered, brought, source.error, source.lacking)
 
 
 def _parts(source: SourceRecord) -> Iterable[tuple[str, Sequence[SourceDay]]]:
@@ -182,7 +184,7 @@ def notes(found: Iterable[Report], now: datetime) -> Iterator[str]:
         of = list(group)
         late = [report for report in of if report.overdue(now) is not None]
         if of[0].error:
-            if late or not any(report.due for report in of):
+            if late or (not any(report.due for report in of) and (of[0].last or not of[0].answered)):
                 yield f"{name} could not be read{_since(of[0].answered)}"
         elif lacking := of[0].lacking:
             yield f"{name}: no {' and '.join(lacking)}{_since(min(lacking.values()))}"

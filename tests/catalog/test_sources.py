@@ -55,6 +55,12 @@ def test_each_arxiv_category_has_the_days_on_which_it_was_announced_itself(catal
     ]
 
 
+def test_a_category_that_is_no_longer_asked_for_is_not_missed(catalog):
+    for parts in (("cs.AI", "cs.CL"), ("cs.CL",)):
+        take(catalog, listing(categories=("cs.AI",)), listing(categories=("cs.CL",)), dated=True, parts=parts)
+    assert list(record(catalog).days) == ["cs.CL"]
+
+
 def test_a_day_that_was_asked_for_is_noted_and_the_memory_stays(catalog):
     take(catalog, listing(), memory=Memory(etag="one"))
     missed = date(2026, 1, 14)

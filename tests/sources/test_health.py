@@ -1,5 +1,6 @@
 """Days are of January 2026; the 5th, 12th and 19th are Mondays, the evening of the 19th is a holiday."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 
@@ -106,6 +107,10 @@ def test_who_has_no_days_is_fresh_or_quiet_by_when_it_last_told_something() -> N
     stars = SourceRecord("GitHub", Memory(), at(15), at(15), at(15))
     assert [states(stars, at(day)) for day in (15, 16, 30)] == [{"": "fresh"}, {"": "quiet"}, {"": "quiet"}]
     assert not told(stars, at(30))
+    broken = replace(stars, error="GitHub: no more today")
+    assert not told(broken, at(16)), "readers miss no paper"
+    assert not waited_for(broken, at(16))
+    assert told(replace(broken, answered=None), at(16)) == ["GitHub could not be read"]
 
 
 def test_what_cannot_be_read_is_broken_and_missed_when_it_should_have_brought_something() -> None:
