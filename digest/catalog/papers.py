@@ -80,6 +80,15 @@ class Papers:
         found = [(_card(rows), since) for rows in wholes.values() if (since := _since(rows)) and after < since <= until]
         return sorted(found, key=lambda news: (-news[1].timestamp(), news[0].paper))
 
+    def history(self, until: datetime, most: int) -> list[tuple[Card, bool]]:
+        """The newest papers announced until then and known before anybody spoke of them, oldest first; did they?"""
+        p = t.papers.c
+        quiet = p.signalled.is_(None) | (p.first_seen < p.signalled)
+        wanted = select(t.papers).where(p.since.is_not(None), p.part_of.is_(None), p.announced <= until, quiet)
+        with self._store.read() as db:
+            rows = list(db.execute(wanted.order_by(p.announced.desc(), p.id.desc()).limit(most)))
+        return [(_card([row]), row.signalled is not None) for row in reversed(rows)]
+
     def signals(self, papers: Iterable[int], until: datetime) -> list[Signal]:
         """Every observation of these papers (and what is part of them) up to *until*, oldest first."""
         s, p = t.signals.c, t.papers.c

@@ -95,3 +95,25 @@ def evaluate_trend(
     cells = [(found.methods[method][measure], measure) for method, measure in names]
     made.add_row("mean", "", *(_best(f"{value:.3f}", value == best[measure]) for value, measure in cells))
     console(markup=True).print(made)
+
+
+@evaluate_cli.command("prior")
+def evaluate_prior(
+    listings: Annotated[Path, typer.Option(help="JSON Lines with listed, title, abstract, authors and hf_daily_day")],
+    json: Json = False,
+) -> None:
+    """Foretell which of each morning's papers will be picked, beside a plain regression on their words."""
+    from dataclasses import asdict
+
+    from digest.services import evaluate
+
+    with progress("learning", None) as step:
+        found = evaluate.prior_of(listings, step)
+    if json:
+        say_json(asdict(found))
+        return
+    title = f"{found.papers} papers of {found.days} days since {found.learned_until}, {found.base:.1%} of them picked"
+    made = table("method", *next(iter(found.methods.values())), title=title)
+    for name, measures in found.methods.items():
+        made.add_row(name, *(f"{value:.3f}" for value in measures.values()))
+    console().print(made)

@@ -59,6 +59,12 @@ def precision(scores: NDArray[np.float64], truth: NDArray[np.float64], k: int) -
     return float(good[sure].sum() + good[tied].mean() * (k - sure.sum())) / k
 
 
+def auc(scores: NDArray[np.float64], truth: NDArray[np.bool_]) -> float:
+    """The chance that one that is true scores higher than one that is not; equals count half."""
+    true, ranks = int(truth.sum()), _ranks(scores)
+    return float((ranks[truth].mean() - ranks[~truth].mean()) / len(truth) + 0.5) if 0 < true < len(truth) else 0.5
+
+
 def interval(values: NDArray[np.float64], draws: NDArray[np.intp]) -> tuple[float, float]:
     """The middle 95 % of the means over *draws* (resamples × topics, places of *values*): a bootstrap."""
     low, high = np.percentile(values[draws].mean(axis=1), (2.5, 97.5))

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from digest.errors import InputError, NotFound
 from digest.model import Signal
-from digest.ranking import baselines, profile
+from digest.ranking import baselines, prior, profile
 from digest.ranking.baselines import Method, Question
-from digest.ranking.metrics import MEASURES, interval, measured, precision, spearman
+from digest.ranking.metrics import MEASURES, auc, interval, measured, precision, spearman
 from digest.ranking.text import Meaning, Rows, Texts
 from digest.ranking.trend import trends
 from digest.services import semantic
@@ -294,3 +294,80 @@ def _moment(row: Row, field: str) -> datetime | None:
     except ValueError as error:
         raise row.error(f'"{field}" is no ISO date: {text!r:.40}') from error
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+# ---------------------------------------------------------------- prior
+
+LEARNED = 0.8  # share of the days that are learned from at first
+FULL = 40  # papers of a day worth choosing from
+TOP_OF_DAY = 20
+KINDS_OF_TRAITS: Mapping[str, Callable[[prior.Announced], set[str]]] = {OURS: prior.traits, "words": prior.words}
+
+
+@dataclass(frozen=True)
+class PriorReport:
+    """*methods*: AUC over all papers, precision among each day's TOP_OF_DAY, how many times the day's base
+    rate that is, and the mean of the chances told for those papers, which should be their precision.
+    """
+
+    learned_until: str
+    days: int
+    papers: int
+    base: float
+    methods: Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class _Listed:
+    paper: prior.Announced
+    day: str
+    picked: str
+    """the day when it was; later than any other if never"""
+
+
+def prior_of(listings: Path, step: Callable[[], object] = lambda: None) -> PriorReport:
+    """Which of each day's papers will be picked, told on its morning from what had become of earlier ones until then.
+
+    Learned anew for each week, beside a plain logistic regression on the words. Calls *step* after each. Raises
+    InputError.
+    """
+    known = [_listed(row) for row in rows(listings) if row.values.get("in_full_day") is not False]
+    days = sorted({listed.day for listed in known})
+    first = days[int(len(days) * LEARNED)] if days else ""
+    if not prior.enough([listed.picked < first for listed in known if listed.day < first]):
+        least = f"{prior.PAPERS_AT_LEAST} papers, {prior.TREND_AT_LEAST} of them picked"
+        raise InputError(f"the first {LEARNED:.0%} of the days teach nothing; they need {least}", file=str(listings))
+    weeks: dict[tuple[int, int], list[str]] = {}
+    for day in days[days.index(first) :]:
+        weeks.setdefault(date.fromisoformat(day).isocalendar()[:2], []).append(day)
+    told: dict[str, list[NDArray[np.float64]]] = {}
+    known.sort(key=lambda listed: listed.day)
+    asked = [listed for listed in known if listed.day >= first]
+    for name, traits in KINDS_OF_TRAITS.items():
+        for those in weeks.values():
+            past, now = [one for one in known if one.day < those[0]], [one for one in known if one.day in those]
+            model = prior.Prior((traits(one.paper) for one in past), [one.picked < those[0] for one in past])
+            told.setdefault(name, []).append(model.chances(traits(one.paper) for one in now))
+            step()
+    truth, by_day = np.array([one.picked < NEVER for one in asked]), np.array([one.day for one in asked])
+    methods = {name: _foretold(np.concatenate(chances), truth, by_day) for name, chances in told.items()}
+    return PriorReport(first, len(set(by_day)), len(asked), float(truth.mean()), methods)
+
+
+def _foretold(chances: NDArray[np.float64], truth: NDArray[np.bool_], days: NDArray[np.str_]) -> dict[str, float]:
+    full = [which for day in sorted(set(days)) if (which := days == day).sum() >= FULL and truth[which].any()]
+    best = [np.flatnonzero(which)[np.argsort(-chances[which], kind="stable")[:TOP_OF_DAY]] for which in full]
+    found = [float(truth[top].mean()) for top in best]
+    times = [right / truth[which].mean() for right, which in zip(found, full, strict=True)]
+    said = [float(chances[top].mean()) for top in best]
+    means = {f"precision@{TOP_OF_DAY}": found, "of base": times, "said": said}
+    return {"auc": auc(chances, truth), **{name: float(np.mean(values or [0.0])) for name, values in means.items()}}
+
+
+NEVER = "9999"
+
+
+def _listed(row: Row) -> _Listed:
+    about = row.text("title"), row.text("abstract", ""), tuple(row.texts("authors")), tuple(row.texts("categories"))
+    picked = _date(row, "hf_daily_day") if row.text("hf_daily_day", "") else NEVER
+    return _Listed(prior.Announced(*about, row.text("comment", "")), _date(row, "listed"), picked)

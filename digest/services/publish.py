@@ -17,6 +17,7 @@ from digest.links import Links
 from digest.model import (
     WELCOME,
     Candidate,
+    Card,
     Day,
     Digest,
     Edition,
@@ -32,6 +33,7 @@ from digest.model import (
     Turn,
 )
 from digest.ranking.compose import Ranker, Wish
+from digest.ranking.prior import Announced, Prior, enough, traits
 from digest.ranking.text import Meaning
 from digest.ranking.trend import trends
 from digest.rendering.press import Item, Parts, items
@@ -51,6 +53,9 @@ MEMORY = timedelta(days=31)
 """picks of digests this young are not picked again"""
 
 CHUNK = 500
+
+SETTLED, HISTORY = timedelta(days=7), 20_000
+"""how old papers are when it is clear whether they trended, and how many of them are learned from"""
 
 
 @dataclass(frozen=True)
@@ -142,12 +147,24 @@ class Publish:
         since = {card.paper: moment for card, moment in news}
         fields = {card.paper: card.categories[0] for card, _ in news if card.categories}
         found = trends(self.catalog.papers.signals(since, now), since, now, fields)
+        unsaid = [card for card, moment in news if card.paper not in found and moment > now - self.rhythm.recent]
+        chances = self._chances(unsaid, now)
         return [
             Candidate(ordinal, card, moment, trend.value, trend.line)
             if (trend := found.get(card.paper))
-            else Candidate(ordinal, card, moment)
+            else Candidate(ordinal, card, moment, chance=chances.get(card.paper, 0.0))
             for ordinal, (card, moment) in enumerate(news[: 2**16])
         ]
+
+    def _chances(self, cards: Sequence[Card], now: datetime) -> dict[int, float]:
+        """That papers will be spoken of, learned anew every day; empty while the catalog has too little history."""
+        past = self.catalog.papers.history(now - SETTLED, HISTORY)
+        trended = [spoken for _, spoken in past]
+        if not cards or not enough(trended):
+            return {}
+        model = Prior((_traits(card) for card, _ in past), trended)
+        chances = model.chances(map(_traits, cards)).tolist()
+        return {card.paper: chance for card, chance in zip(cards, chances, strict=True)}
 
     def edition(self, day: date | None = None) -> Edition | None:
         """The edition of *day*, or the newest; the last one asked for is kept."""
@@ -336,6 +353,10 @@ class Publish:
     def anybody(self, interest: Interest, count: int = 10, address: str = "reader@example.org") -> Subscriber:
         """A reader for previews, who is not in the catalog."""
         return Subscriber(0, "preview", address, Standing.ACTIVE, Schedule(), interest, count)
+
+
+def _traits(card: Card) -> set[str]:
+    return traits(Announced(card.title, card.abstract, card.authors, card.categories))
 
 
 def _late(due: Due, now: datetime) -> bool:

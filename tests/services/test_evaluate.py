@@ -325,6 +325,34 @@ def test_trend_as_json_and_as_a_table(digest, written):
     assert "mean" in out
 
 
+def listed(number, day, about, picked=None):
+    return {
+        "id": f"{number}", "listed": f"2026-01-{day:02}", "title": f"On {about}", "abstract": f"Number {number}.",
+        "authors": ["Ada"], "categories": ["cs.CL"], "comment": None, "hf_daily_day": picked,
+    }  # fmt: skip
+
+
+def test_the_prior_foretells_who_is_picked_from_what_was_picked_before(digest, written):
+    rows = [
+        listed(day * 100 + n, day, *(("agents", f"2026-01-{day:02}") if n % 10 == 0 else ("proofs",)))
+        for day in range(1, 21)
+        for n in range(70)
+    ]
+    code, out, _ = digest("prior", "--listings", written("l.jsonl", rows), "--json")
+    assert code == 0
+    told = json.loads(out)
+    assert (told["learned_until"], told["days"], told["papers"]) == ("2026-01-17", 4, 280)
+    assert told["methods"]["digest"]["auc"] == 1
+    assert told["methods"]["digest"]["of base"] == pytest.approx(0.35 / 0.1)
+    assert "words" in digest("prior", "--listings", written("l.jsonl", rows))[1]
+
+
+def test_a_prior_with_nothing_to_learn_from_says_what_it_needs(digest, written):
+    code, _, error = digest("prior", "--listings", written("l.jsonl", [listed(1, 1, "agents")]))
+    assert code != 0
+    assert "1000 papers, 50 of them picked" in error
+
+
 def test_what_cannot_be_read_is_told_in_one_line(digest, papers, topics, written):
     code, _, err = digest("relevance", "--papers", "none.jsonl", "--topics", topics)
     assert (code, err) == (2, "digest: none.jsonl: there is no such file\n")

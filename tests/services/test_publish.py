@@ -130,6 +130,23 @@ def test_votes_bring_papers_like_those_voted_for_whether_they_stand_in_the_editi
     assert sent_titles(app, reader.id) == {"Grasping with one hand", TEXTS["proteins"][0]}
 
 
+def test_a_paper_that_nobody_spoke_of_has_a_chance_learned_from_those_before_it(app, monkeypatch):
+    monkeypatch.setattr("digest.ranking.prior.PAPERS_AT_LEAST", 60)
+    monkeypatch.setattr("digest.ranking.prior.TREND_AT_LEAST", 10)
+    old = app.clock() - timedelta(days=20)
+    before = [
+        listing(f"2512.{n:05}", title=f"{'Agents' if n % 5 == 0 else 'Proofs'} {n}", announced=old) for n in range(90)
+    ]
+    app.catalog.papers.take("arxiv", batch(*before), old, WEEK)
+    spoken = [replace(one, source="hf", signals={"upvotes": 9.0}, announced=None) for one in before[::5]]
+    app.catalog.papers.take("hf", batch(*spoken), old + timedelta(hours=9), WEEK)
+    new = [listing(title=f"{word} of today", announced=app.clock()) for word in ("Agents", "Proofs")]
+    app.catalog.papers.take("arxiv", batch(*new), app.clock(), WEEK)
+    app.publish.open()
+    chances = {c.card.title: c.chance for c in app.publish.edition().candidates}
+    assert chances["Agents of today"] > 2 * chances["Proofs of today"] > 0
+
+
 def test_a_topic_that_is_added_later_may_bring_back_what_was_sent_before(app, papers, clock):
     app.catalog.topics.offer([topic(0, "Dense retrieval of passages"), topic(0, "Grasping robots")])
     retrieval, robots = (known.id for known in app.catalog.topics.offered())
