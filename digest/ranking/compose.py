@@ -242,8 +242,10 @@ class Ranker:
 
     def _worth(self, wants: Any, owner: Places, place: Places) -> tuple[Places, Rows]:
         """For pairs of a wish and a candidate the things that the wish wants, and what each adds to the score."""
+        if not len(wants.data):
+            return np.zeros((len(owner), 0), dtype=np.int64), np.zeros((len(owner), 0), dtype=np.float32)
         starts, widths = wants.indptr[owner][:, np.newaxis], np.diff(wants.indptr)[owner][:, np.newaxis]
-        steps = np.arange(widths.max(initial=0))
+        steps = np.arange(max(int(widths.max(initial=0)), 1))
         at = np.minimum(starts + steps, len(wants.data) - 1)
         things = wants.indices[at]
         return things, np.where(steps < widths, wants.data[at] * self._shelf.rows[things, place[:, np.newaxis]], 0)
@@ -251,8 +253,10 @@ class Ranker:
     def _subjects(self, wants: Any, owners: Places, places: Places) -> Places:
         """The topic that fits each of these places best, as its row on the shelf; NOTHING where none does."""
         things, worth = self._worth(wants, np.repeat(owners, places.shape[1]), places.ravel())
+        if not worth.size:
+            return np.full(places.shape, NOTHING)
         worth[self._codes[self._shelf.kinds[things]] != ReasonCode.TOPIC] = 0
-        best = worth.argmax(axis=1, keepdims=True) if worth.size else np.zeros((len(worth), 0), dtype=np.int64)
+        best = worth.argmax(axis=1, keepdims=True)
         subject = np.where(np.take_along_axis(worth, best, 1) > 0, np.take_along_axis(things, best, 1), NOTHING)
         return subject.reshape(places.shape)
 

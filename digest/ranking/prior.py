@@ -63,6 +63,7 @@ class Prior:
         unit, older = self._unit(counts), int(len(wanted) * (1 - HELD))
         weights, bias = _fitted(unit[:older], wanted[:older])
         sureness, shift = _calibrated(unit[older:] @ weights + bias, wanted[older:])
+        sureness, shift = (sureness + 1) / 2, shift / 2  # half way: the best of a day are luckier than they are good
         weights, bias = _fitted(unit, wanted)
         self._weights, self._bias = weights * np.float32(sureness), bias * sureness + shift
 

@@ -311,6 +311,10 @@ def test_no_topic_gets_more_places_than_its_quota():
     assert GRAPHS in ordinals(picks)
 
 
+def test_a_quota_of_nothing_that_was_asked_for_is_no_trouble():
+    assert len(picked(steering=steered(quota=1))) == len(PAPERS)
+
+
 def test_papers_known_to_be_in_other_languages_are_left_out():
     found = candidates()
     found[KV] = replace(found[KV], card=replace(found[KV].card, language="fr"))
