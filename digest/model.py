@@ -516,6 +516,8 @@ class Outcome:
     phase: Phase
     code: int
     text: str = ""
+    named: str = ""
+    """what a provider calls the message from now on, where it does not keep our Message-ID"""
 
     @property
     def accepted(self) -> bool:

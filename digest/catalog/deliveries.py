@@ -50,6 +50,7 @@ class Settled:
     reason: str = ""
     not_before: datetime | None = None
     sha256: str | None = None
+    named: str = ""
 
 
 class Deliveries:
@@ -101,8 +102,19 @@ class Deliveries:
         values = {
             "state": bindparam("to"), "reason": bindparam("why"), "not_before": bindparam("wait"),
             "sha256": func.coalesce(d.c.sha256, bindparam("sha")), "ended": now, "worker": None,
+            "provider_id": func.coalesce(bindparam("named"), d.c.provider_id),
         }  # fmt: skip
-        rows = [{"key": v.id, "to": v.state, "why": v.reason, "wait": v.not_before, "sha": v.sha256} for v in settled]
+        rows = [
+            {
+                "key": v.id,
+                "to": v.state,
+                "why": v.reason,
+                "wait": v.not_before,
+                "sha": v.sha256,
+                "named": v.named or None,
+            }
+            for v in settled
+        ]
         with self._store.write(alone=False) as db:
             db.execute(update(d).where((d.c.id == bindparam("key")) & _claimed(worker)).values(values), rows)
 

@@ -18,6 +18,10 @@ STALE = timedelta(days=7)
 """without a bounce, after which earlier ones are forgotten"""
 
 
+SIGN_UPS = 1 << 39
+"""numbers of return paths from here on are those of sign-ups: confirmation mails bounce too"""
+
+
 class What(StrEnum):
     """What a report says of a delivery."""
 
@@ -43,7 +47,7 @@ class Effect(StrEnum):
 
 @dataclass(frozen=True)
 class Recipient:
-    """Whom a digest went to. *address* is "" once erased."""
+    """Whom a digest, or a confirmation mail (*subscriber* 0), went to. *address* is "" once erased."""
 
     digest: int
     subscriber: int
@@ -95,15 +99,19 @@ class Feedback:
         self._store = store
 
     def recipients(self, digests: Collection[int], message_ids: Collection[str]) -> dict[int | str, Recipient]:
-        """Who is behind digest numbers and Message-IDs; unknown ones are left out. One look for a whole batch."""
+        """Who is behind numbers and names of messages, ours or a provider's; unknown ones are left out."""
         d, s = t.digests, t.subscribers
         wanted = select(d.c.id, d.c.message_id, d.c.subscriber_id, s.c.address, s.c.since).join(s)
         found: dict[int | str, Recipient] = {}
         with self._store.read() as db:
             for row in db.execute(wanted.where(d.c.id.in_(digests))) if digests else ():
                 found[row.id] = Recipient(row.id, row.subscriber_id, row.address or "", row.since)
-            for row in db.execute(wanted.where(d.c.message_id.in_(message_ids))) if message_ids else ():
-                found[row.message_id] = Recipient(row.id, row.subscriber_id, row.address or "", row.since)
+            for name in (d.c.message_id, d.c.provider_id) if message_ids else ():
+                for row in db.execute(wanted.add_columns(name.label("name")).where(name.in_(message_ids))):
+                    found[row.name] = Recipient(row.id, row.subscriber_id, row.address or "", row.since)
+            asked = {number - SIGN_UPS for number in digests if number > SIGN_UPS}
+            for row in db.execute(select(t.sign_ups).where(t.sign_ups.c.id.in_(asked))) if asked else ():
+                found[SIGN_UPS + row.id] = Recipient(SIGN_UPS + row.id, 0, row.address, None)
         return found
 
     def take(self, lessons: Sequence[Lesson], now: datetime) -> list[Effect]:
@@ -153,7 +161,9 @@ class Feedback:
         db.execute(self._store.ignoring(t.suppressions), row)
 
     def _end(self, db: Connection, lesson: Lesson, now: datetime) -> Effect:
-        """End the subscription, and keep that it was ended."""
+        """End the subscription, and keep that it was ended; who has none yet is only never asked again."""
+        if not lesson.recipient.subscriber:
+            return Effect.SUPPRESSED
         s, whose = t.subscribers, t.subscribers.c.id == lesson.recipient.subscriber
         public_id = db.scalar(select(s.c.public_id).where(whose))
         db.execute(update(s).where(whose).values(standing=Standing.LEFT))

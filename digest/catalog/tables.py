@@ -329,7 +329,9 @@ digests = Table(
     Column("sha256", String(64)),
     Column("resent", Boolean, nullable=False, server_default=text("false")),
     Column("ended", Instant),
+    Column("provider_id", String(200)),  # what a provider calls the message
     UniqueConstraint("subscriber_id", "turn"),
+    Index("ix_digests_provider_id", "provider_id"),
     Index(
         "ix_digests_open",
         "state",

@@ -1,8 +1,7 @@
 """Mail through Amazon SES, by its HTTPS interface (v2, `SendEmail` with the raw message).
 
 SES puts its own Message-ID and Date in the place of ours, so it must be SES that signs: leave `delivery.dkim` out and
-turn on Easy DKIM. Its name for the message stands in the ledger, the row's number in the tag `digest`; both come back
-with its notifications of bounces.
+turn on Easy DKIM. Its name for the message is kept in the ledger: bounces are known by it.
 """
 
 import base64
@@ -93,7 +92,8 @@ class Ses:
                     yield Outcome(mail.id, *SIGNED)
                     continue
                 body = self._body(mail)
-                yield Outcome(mail.id, *session.answer(body, self._headers(body, clock.system())))
+                phase, code, text = session.answer(body, self._headers(body, clock.system()))
+                yield Outcome(mail.id, phase, code, text, named=text if code == 250 else "")
         finally:
             session.close()
 

@@ -371,7 +371,9 @@ class _Run:
 
     def note(self, flight: _Flight, outcome: Outcome, found: Verdict) -> None:
         """A verdict's consequences for the row, the address and the run."""
-        self.settled.append(Settled(outcome.id, found.state, found.text, found.not_before, flight.sha256))
+        self.settled.append(
+            Settled(outcome.id, found.state, found.text, found.not_before, flight.sha256, outcome.named)
+        )
         self.told(found.state, found.text)
         at_domain = outcome.phase in (Phase.RCPT, Phase.DATA, Phase.FINAL)
         self.lanes.heard(domain_of(flight.address), put_off=at_domain and 400 <= outcome.code < 500)

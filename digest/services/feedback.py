@@ -139,7 +139,7 @@ class Feedback:
         return [found.get(number) if number else other for number, other in zip(signed, by_name, strict=True)]
 
     def _digest(self, claim: Claim) -> int:
-        """0 when no token is ours; confirmation mails have the token of 0 too, and nobody can bounce for others."""
+        """0 when no token is ours; a test mail has the token of 0 too."""
         for token in claim.tokens:
             try:
                 return self.links.read_return(token)
@@ -181,10 +181,15 @@ def _claim(report: Report) -> Claim:
     if report.kind is Kind.COMPLAINT:
         meant = any(failed.blame is Blame.HARD for failed in report.recipients)
         what = What.COMPLAINT if meant else None
-        return Claim(report.tokens, report.message_ids, what, f"complained: {why}")
+        return Claim(report.tokens, _names(report), what, f"complained: {why}")
     bounced = report.kind is Kind.BOUNCE
     failed = report.recipients if bounced else ()
-    return Claim(report.tokens, report.message_ids, What.SOFT if bounced else None, f"bounced: {why}", failed)
+    return Claim(report.tokens, _names(report), What.SOFT if bounced else None, f"bounced: {why}", failed)
+
+
+def _names(report: Report) -> tuple[str, ...]:
+    """A provider's Message-ID is its name for the message, at a domain of its own."""
+    return tuple(name for given in report.message_ids for name in (given, given.partition("@")[0]))
 
 
 _WHAT = {Blame.HARD: What.HARD, Blame.OURS: What.OURS}

@@ -9,6 +9,7 @@ from typing import Any
 
 from digest.catalog import Catalog
 from digest.catalog.consents import SignUp
+from digest.catalog.feedback import SIGN_UPS
 from digest.clock import Clock
 from digest.delivery import Transport
 from digest.delivery.address import canonical, network, normal
@@ -321,7 +322,7 @@ class Subscriptions:
             values = {"confirm_url": f"{base}/confirm/{token}", "never_url": f"{base}/never/{token}"}
             message = self.printing.signed(letter(stationery, sign_up.address, message_id, now, values), now)
             self.catalog.consents.mark(sign_up, "sending", self.clock())
-            yield Outgoing(sign_up.id, self.printing.return_path(0), sign_up.address, message)
+            yield Outgoing(sign_up.id, self.printing.return_path(SIGN_UPS + sign_up.id), sign_up.address, message)
 
     # ---- helpers
 

@@ -6,16 +6,19 @@ from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from factories import NOW, batch, candidate, card, listing, pick
 
+from digest.catalog import tables
 from digest.catalog.deliveries import Composed, Settled
 from digest.catalog.feedback import Effect, Score, scored
 from digest.delivery.events import Event, Told
 from digest.delivery.refusal import Blame
 from digest.errors import Busy, NotFound, TransportError
-from digest.model import Digest, Interest, Schedule, Standing, State
+from digest.model import Digest, Interest, Outcome, Phase, Schedule, Standing, State
+from digest.services.subscriptions import Proof
 
 DSN = """\
 From: MAILER-DAEMON@mx.example.com
@@ -240,6 +243,31 @@ def test_a_report_about_somebody_who_was_erased_changes_nothing(app, sent, spool
     (digest,) = sent()
     app.catalog.subscribers.erase(digest.subscriber)
     assert followed(app, spool, about(app, digest)) == {Effect.UNMATCHED: 1}
+
+
+def test_a_provider_that_renames_a_message_is_understood_by_mail_and_by_callback(app, sent, spool):
+    digests = sent(2)
+    with app.catalog.store.write() as db:
+        for number, digest in enumerate(digests):
+            named = tables.digests.update().where(tables.digests.c.id == digest.id)
+            db.execute(named.values(provider_id=f"0100-{number}"))
+    renamed = dsn(who="reader0@example.net", message_id="0100-0@eu-west-1.amazonses.com")
+    assert followed(app, spool, renamed) == {Effect.SUPPRESSED: 1}
+    told = Event(Told.BOUNCED, "reader1@example.net", message_id="0100-1", blame=Blame.HARD)
+    assert app.feedback.events([told]).effects == {Effect.SUPPRESSED: 1}
+
+
+def test_a_confirmation_mail_that_bounces_is_the_last_one_to_that_address(app, spool):
+    mails = []
+    transport = SimpleNamespace(
+        deliver=lambda queue: (mails.append(m) or Outcome(m.id, Phase.FINAL, 250) for m in queue)
+    )
+    proof = Proof("192.0.2.1", "Browser", "https://news.example.org/", "I want mail.")
+    app.subscriptions.request("nobody@example.net", Interest(), Schedule(), proof)
+    app.subscriptions.post(transport)
+    (mail,) = mails
+    assert followed(app, spool, dsn(to=mail.sender, who=mail.recipient)) == {Effect.SUPPRESSED: 1}
+    assert suppressed(app, "nobody@example.net")
 
 
 # ---------------------------------------------------------------- what is not believed

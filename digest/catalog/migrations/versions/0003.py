@@ -10,6 +10,8 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
+    op.add_column("digests", sa.Column("provider_id", sa.String(length=200), nullable=True))
+    op.create_index("ix_digests_provider_id", "digests", ["provider_id"])
     for name in ("shape", "lacking"):
         op.add_column("sources", sa.Column(name, sa.JSON(), nullable=True))
     op.create_table(
