@@ -56,7 +56,7 @@ class Lease:
     def sync(self) -> None:
         """One statement and one way there and back, since a message waits for it."""
         with self._lock:
-            rows, self._waiting = self._waiting, []
+            rows = list(self._waiting)
         ids, records = ([*column] for column in zip(*rows, strict=True))
         adding = (
             "INSERT INTO records (deliverer_id, digest_id, record) SELECT %s, * FROM unnest(%s::integer[], %s::text[])"
@@ -67,6 +67,8 @@ class Lease:
             except IntegrityError as error:
                 self.lost.set()
                 raise Busy("another deliverer took over, since this one was not heard of; it goes on there") from error
+        with self._lock:  # only now: what could not be written is written with the next
+            del self._waiting[: len(rows)]
 
     def read(self) -> list[str]:
         mine = select(t.records.c.record).where(t.records.c.deliverer_id == self.number).order_by(t.records.c.id)

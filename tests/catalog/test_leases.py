@@ -3,10 +3,11 @@ from contextlib import ExitStack
 import pytest
 from factories import NOW, batch, candidate, digest, listing, pick, subscriber
 from sqlalchemy import update
+from sqlalchemy.exc import OperationalError
 
 from digest.catalog import tables as t
 from digest.catalog.deliveries import Composed, Settled
-from digest.errors import Busy
+from digest.errors import Busy, CatalogError
 from digest.model import State, Turn
 
 several = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
@@ -91,6 +92,25 @@ def test_the_records_of_a_dead_deliverer_are_read_by_the_next(deliveries):
         assert lease.read() == ["begin 7 aa", "begin 8 bb"]
         lease.forget([7])
         assert lease.read() == ["begin 8 bb"]
+
+
+@several
+@pytest.mark.service
+def test_a_record_that_could_not_be_written_is_written_with_the_next(leases):
+    lease = leases()
+    lease.write(7, "begin 7")
+    quick, lease.db = lease.db, Gone()
+    with pytest.raises(CatalogError, match=r"server closed the connection.*run again"):
+        lease.sync()
+    lease.db = quick
+    lease.write(8, "begin 8")
+    lease.sync()
+    assert lease.read() == ["begin 7", "begin 8"]
+
+
+class Gone:
+    def exec_driver_sql(self, statement, values):
+        raise OperationalError(statement, values, Exception("server closed the connection unexpectedly"))
 
 
 @several
