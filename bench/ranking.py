@@ -1,0 +1,146 @@
+"""What ranking costs: readers composed a second, beside one SVM for each topic and reader, in constant memory.
+
+python bench/ranking.py [READERS]
+
+1,000 candidates, 300 topics of unequal popularity; each reader follows 5 and had 30 papers, a tenth voted on 20, a
+fifth follow authors or rule out words. Exits with 1 beyond a limit. The SVM is arxiv-sanity-lite's, on 5,000 papers
+with 20,000 features; without scikit-learn it is left out. READERS (20,000) are made up a batch at a time.
+"""
+
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: small products are slower in threads
+
+import re
+import resource
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
+from time import perf_counter
+
+import numpy as np
+
+from digest.model import Candidate, Card, Interest, Steering, Topic
+from digest.ranking.compose import Ranker, Wish
+from digest.ranking.text import Texts
+
+NOW = datetime(2026, 1, 30, 6, tzinfo=UTC)
+WEEK = NOW - timedelta(days=7)
+PAPERS, TOPICS, BATCH = 1_000, 300, 2_048
+AT_LEAST = {"readers a second": 30_000.0, "times an SVM for each topic and reader": 8_000.0}
+AT_MOST = {
+    "refit, of tokenising": 12.0,
+    "other papers folded in, of tokenising": 5.0,
+    "MB resident": 200.0,
+    "second half of the readers, of the first": 1.25,
+}
+POPULAR = 1 / np.arange(1, TOPICS + 1) ** 0.8
+SAID = [" ".join(f"topic{topic}word{n}" for n in range(12)) for topic in range(TOPICS)]
+
+
+def documents(size: int, seed: int) -> list[tuple[str, str]]:
+    """As long as real ones, each about one or two subjects, in words that are used as unequally as real ones."""
+    chance = np.random.default_rng(seed)
+    usual = 1 / np.arange(1, 20_001)
+    drawn = chance.choice(20_000, (size, 150), p=usual / usual.sum())
+    about = chance.choice(TOPICS, (size, 2), p=POPULAR / POPULAR.sum())
+    told = [[*SAID[a].split(), *SAID[b].split()[:6]] for a, b in about.tolist()]
+    plain = [[f"w{n}" for n in row] for row in drawn.tolist()]
+    return [
+        (" ".join([*words[:4], *row[:6]]), " ".join([*row[6:], *words])) for words, row in zip(told, plain, strict=True)
+    ]
+
+
+def ranker(texts: list[tuple[str, str]]) -> Ranker:
+    chance = np.random.default_rng(2)
+    trends = np.maximum(chance.random(PAPERS) - 0.6, 0).tolist()
+    hours = chance.integers(1, 160, PAPERS).tolist()
+    candidates = [
+        Candidate(n, card, NOW - timedelta(hours=hours[n]), trends[n], "9 upvotes" if trends[n] else "")
+        for n, text in enumerate(texts)
+        for card in [Card(n, *text, (f"Author {n % 400}", f"Writer {n}"), ("cs.CL",), (), NOW.date())]
+    ]
+    topics = [Topic(n + 1, f"t{n}", f"topic{n}word0 topic{n}word1", SAID[n]) for n in range(TOPICS)]
+    return Ranker(candidates, topics, NOW)
+
+
+def wishes(readers: int, seed: int) -> list[Wish]:
+    chance = np.random.default_rng(seed)
+    gumbel = chance.gumbel(size=(readers, TOPICS)) + np.log(POPULAR)
+    topics = (np.argpartition(-gumbel, 5, axis=1)[:, :5] + 1).tolist()
+    had = chance.integers(0, PAPERS, (readers, 30)).tolist()
+    votes = chance.integers(0, 2 * PAPERS, (readers, 20)).tolist()
+    kind = chance.integers(0, 10, readers).tolist()
+    steering, other = Steering(), Steering(quota=3)
+    made = []
+    for n in range(readers):
+        authors = (f"Author {had[n][0] % 400}", f"Author {had[n][1] % 400}") if kind[n] in (1, 2) else ()
+        exclusions = (f"w{had[n][2] + 50}", "cs.CR") if kind[n] in (2, 3) else ()
+        interest = Interest(dict.fromkeys(topics[n], 1.0), authors=authors, exclusions=exclusions)
+        voted = tuple((paper, 1 if paper % 5 else -1) for paper in votes[n]) if kind[n] == 0 else ()
+        made.append(Wish(interest, 10, frozenset(had[n]), WEEK, voted, other if kind[n] == 4 else steering))
+    return made
+
+
+def batches(readers: int) -> Iterator[list[Wish]]:
+    for start in range(0, readers, BATCH):
+        yield wishes(min(BATCH, readers - start), start)
+
+
+def seconds(work: Callable[[], object]) -> float:
+    begun = perf_counter()
+    work()
+    return perf_counter() - begun
+
+
+def fit_seconds(texts: list[tuple[str, str]], fits: int = 8) -> float:
+    """For one SVM, vectors at hand."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.svm import LinearSVC
+
+    vectors = TfidfVectorizer(max_features=20_000, ngram_range=(1, 2), sublinear_tf=True, dtype=np.float32)
+    found = vectors.fit_transform([" ".join(text) for text in texts])
+    wanted = np.zeros(len(texts), dtype=bool)
+    wanted[:20] = True
+    svm = LinearSVC(class_weight="balanced", max_iter=10_000, tol=1e-6, C=0.01)
+    return min(seconds(lambda: svm.fit(found, wanted)) for _ in range(fits))
+
+
+def main(readers: int) -> int:
+    known, others = documents(PAPERS, 0), documents(PAPERS, 1)
+    ours = ranker(known)
+    ours.read({n: "\n".join(text) for n, text in enumerate([*known, *others])})
+    for batch in batches(4 * BATCH):
+        ours.picks(batch)
+    spent = [(len(batch), seconds(lambda: ours.picks(batch))) for batch in batches(readers)]  # noqa: B023  run at once
+    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    half = len(spent) // 2
+    first, second = (sum(s for _, s in part) / sum(n for n, _ in part) for part in (spent[:half], spent[half:]))
+    rate = 1 / float(np.median([s / n for n, s in spent]))
+    texts, more = documents(5_000, 3), documents(5_000, 4)
+    read = min(seconds(lambda: [re.findall(r"\w+", f"{a} {b}".lower()) for a, b in texts]) for _ in range(3))
+    found = {
+        "readers a second": rate,
+        "MB resident": resident,
+        "second half of the readers, of the first": second / first,
+    }
+    if find_spec("sklearn"):
+        found["times an SVM for each topic and reader"] = rate * 5 * fit_seconds(texts)
+    basis = Texts(texts)
+    found["refit, of tokenising"] = min(seconds(lambda: Texts(texts)) for _ in range(2)) / read
+    found["other papers folded in, of tokenising"] = min(seconds(lambda: basis.others(more)) for _ in range(2)) / read
+    print(f"{readers:,} readers, {PAPERS:,} candidates, best batch {1 / min(s / n for n, s in spent):,.0f} a second")
+    return sum([verdict(what, value) for what, value in found.items()]) and 1
+
+
+def verdict(what: str, value: float) -> bool:
+    """Prints a line; whether it is beyond the limit."""
+    beyond = value > AT_MOST[what] if what in AT_MOST else value < AT_LEAST[what]
+    limit = f"at most {AT_MOST[what]:g}" if what in AT_MOST else f"at least {AT_LEAST[what]:,.0f}"
+    print(f"{what:40} {value:12,.2f}  ({limit}){'  MISSED' if beyond else ''}")
+    return beyond
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 20_000))
