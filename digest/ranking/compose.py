@@ -102,6 +102,7 @@ class Ranker:
         picks: dict[int, Picks] = {}
         for short, pool in ((True, POOL), (False, len(self._candidates.all))):
             which = [i for i, wish in enumerate(wishes) if (wish.count <= SHORT) is short]
+            which.sort(key=lambda i: bool(wishes[i].votes))  # who wants many things beside their like: less to pad
             for start in range(0, len(which), BATCH):
                 batch = which[start : start + BATCH]
                 picks.update(zip(batch, self._batch([wishes[i] for i in batch], pool), strict=True))
