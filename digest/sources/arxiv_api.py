@@ -40,4 +40,5 @@ SOURCE = ArxivApiSource
 
 def owns(answer: Answer) -> bool:
     head = answer.body[:4_000]
-    return b"arxiv.org/schemas/atom" in head and b"a9.com/-/spec/opensearch" in head
+    ours = b"arxiv.org/schemas/atom" in head or b"//arxiv.org/api/" in head  # the second in refusals
+    return ours and b"a9.com/-/spec/opensearch" in head

@@ -56,6 +56,8 @@ _UNUSED = re.compile(  # by us, while reading one costs feedparser as much as an
     rb"<((?:dc:)?(?:rights|publisher|format|language)|copyright|"
     rb"prism:(?:volume|number|startingPage|endingPage|issn|eIssn|section|copyright))>[^<]*</\1>"
 )
+_BARE = re.compile(rb"<!\[CDATA\[.*?(?:\]\]>|\Z)|&(?!(?:#\w{1,8}|amp|lt|gt|quot|apos);)", re.DOTALL)
+"""the fault of most malformed feeds, and CDATA, where it is none"""
 _MALFORMED = 1_000_000
 _TAGS = 150_000  # 40 MB when each lies within the one before, seconds when they lie side by side
 
@@ -103,11 +105,20 @@ def _bearable(data: bytes, url: str) -> tuple[bytes, list[str]]:
         raise SourceError(f"{url} has more than {_TAGS:,} tags, as no feed does; it is not read")
     if b"=" * 200 in data.translate(None, _BUT_SIGNS) and _ATTRIBUTES.search(data):
         raise SourceError(f"{url} has a tag with hundreds of attributes, as no feed does; it is not read")
+    if not (error := _fault(data)):
+        return data, []
+    spelled = _BARE.sub(lambda found: b"&amp;" if found[0] == b"&" else found[0], data)
+    if not _fault(spelled):
+        return spelled, []
+    return data[:_MALFORMED], [f"the document is cut or malformed ({error}); what could be read was taken"]
+
+
+def _fault(data: bytes) -> str:
     try:
         expat.ParserCreate("utf-8", " ").Parse(data, True)
     except expat.ExpatError as error:
-        return data[:_MALFORMED], [f"the document is cut or malformed ({error}); what could be read was taken"]
-    return data, []
+        return str(error)
+    return ""
 
 
 # ---------------------------------------------------------------- its entries
@@ -128,7 +139,8 @@ def fields(entry: Entry, source: str, base: str, *, commas: bool = False) -> dic
     told = _description(entry)
     abstract = told["abstract"]
     people = text.names((said(author, "name") for author in several(entry, "authors")), commas=commas)
-    authors = people or text.names([told.get("authors", "")])
+    byline = text.names([told.get("authors", "")])
+    authors = byline if byline[: len(people)] == people else people  # PLOS: the first one, and all in the description
     named = [said(entry, field) for field in ("prism_doi", "dc_identifier", "arxiv_doi", "id", "link")]
     published, updated = moment(entry, "published") or _issued(entry, told.get("date", "")), moment(entry, "updated")
     return {

@@ -56,6 +56,15 @@ def test_a_document_tells_its_kind_and_title(name: str, kind: str, title: str) -
     assert "mine" not in {listing.source for listing in found.batch.listings}
 
 
+def test_a_refusal_of_the_arxiv_api_is_no_paper() -> None:
+    spaces = 'xmlns="http://www.w3.org/2005/Atom" xmlns:opensearch="http://a9.com/-/spec/opensearch/1.1/"'
+    entry = "<id>http://arxiv.org/api/errors#wrong_id</id><title>Error</title><summary>wrong id</summary>"
+    site = Site(page="hf_daily.json")
+    site.documents[HERE] = f"<feed {spaces}><id>http://arxiv.org/api/x</id><entry>{entry}</entry></feed>".encode()
+    with pytest.raises(SourceError, match="arXiv refuses the query: wrong id"):
+        detect.at(HERE, site, NOW)
+
+
 @pytest.mark.parametrize("folder", ["arxiv_rss", "arxiv_api", "journals", "general"])
 def test_the_kinds_of_real_documents_are_told(given: Path, folder: str) -> None:
     expected = {"arxiv_rss": {"arxiv"}, "arxiv_api": {"arxiv_api"}, "journals": {"feed"}}

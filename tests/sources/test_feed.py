@@ -87,6 +87,26 @@ def test_hostile_descriptions_take_little_time(piece: str) -> None:
     batch(rss(*[item(f"t{n}", description=raw) for n in range(20)]))  # quadratic time would be minutes
 
 
+def test_a_byline_completes_the_first_author() -> None:
+    told = "&lt;p&gt;by Nora Field, Otto Wiese&lt;/p&gt; Bees were watched."
+    assert batch(rss(item("Bees", author="Nora Field", description=told))).listings[0].authors == (
+        "Nora Field",
+        "Otto Wiese",
+    )
+    assert batch(rss(item("Bees", author="Ada Byron", description=told))).listings[0].authors == ("Ada Byron",)
+
+
+def test_ampersands_and_entities_of_html_are_read_as_meant() -> None:
+    told = item(
+        "R&D in A & B &eacute;tude &#233;",
+        description="<![CDATA[a & b &amp; c]]>",
+        link="https://j.example/?a=1&copy=2",
+    )
+    found = batch(rss(told))
+    assert (found.listings[0].title, found.listings[0].abstract) == ("R&D in A & B étude é", "a & b & c")
+    assert (found.listings[0].links["abstract"], found.warnings) == ("https://j.example/?a=1&copy=2", ())
+
+
 def test_the_date_of_an_issue_stands_for_the_entries_that_have_none() -> None:
     prism = 'xmlns:prism="http://prismstandard.org/namespaces/2.0/basic/"'
     issue = f"<prism:coverDisplayDate {prism}>4 November 2021</prism:coverDisplayDate>"
@@ -223,8 +243,8 @@ def test_a_feed_cut_short_gives_what_it_holds_and_is_asked_for_again(document: D
     assert found.memory.etag is None
 
 
-def test_one_wrong_character_does_not_lose_the_entries_behind_it() -> None:
-    found = batch(rss(item("Bread & butter"), item("caf&eacute;"), item("c")))
+def test_one_wrong_tag_does_not_lose_the_entries_behind_it() -> None:
+    found = batch(rss(item("Bread & <br>butter"), item("caf&eacute;"), item("c")))
     assert [listing.title for listing in found.listings] == ["Bread & butter", "café", "c"]
     assert not found.complete
 
