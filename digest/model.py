@@ -34,6 +34,8 @@ class Listing:
     """canonical identifiers by scheme: `arxiv` (without version), `doi` (lower case), `pmid`, `openreview`, `url`;
     `published` is the DOI in a journal where `doi` is a preprint's"""
     categories: tuple[str, ...] = ()
+    keywords: tuple[str, ...] = ()
+    """what the source says that it is about, in words"""
     links: Mapping[str, str] = field(default_factory=dict)
     """http(s) addresses by what they lead to: `abstract`, `pdf`, `code`, `discussion`, `project`"""
     announced: datetime | None = None
@@ -81,11 +83,13 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class SourceDay:
-    """A day of a source, when the first news of it came (None: none did), and when that day was last asked for."""
+    """A day of a source, when the first news of it came (None: none did), and when that day was last asked for, in vain
+    for the last few times."""
 
     day: Day
     brought: datetime | None
     asked: datetime | None = None
+    failures: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,7 +180,8 @@ class Merge:
             "id": self.next_id, "title": listing.title, "abstract": listing.abstract, "authors": list(listing.authors),
             "categories": list(listing.categories), "links": dict(listing.links), "announced": announced,
             "first_seen": self.now, "signalled": None, "since": self._since(listing, announced), "part_of": None,
-            "version": listing.version, "language": language(f"{listing.title} {listing.abstract}"),
+            "version": listing.version, "keywords": list(listing.keywords),
+            "language": language(f"{listing.title} {listing.abstract}"),
         }  # fmt: skip
         paper = self.papers[self.next_id] = _Known(self.next_id, row, fresh=True)
         self.next_id += 1
@@ -238,7 +239,8 @@ class Merge:
         if listing.abstract and (renewed or len(listing.abstract) > 2 * len(row["abstract"])):
             row["abstract"] = listing.abstract
         row["authors"] = row["authors"] or list(listing.authors)
-        row["categories"] = list(dict.fromkeys([*row["categories"], *listing.categories]))
+        for what, said in (("categories", listing.categories), ("keywords", listing.keywords)):
+            row[what] = list(dict.fromkeys([*row[what], *said]))
         row["links"] = {**row["links"], **listing.links} if renewed else {**listing.links, **row["links"]}
         row["version"] = max(row["version"], listing.version)
         if listing.version > 1 and (renewed or _replaces(listing)):

@@ -14,12 +14,8 @@ from digest.catalog.sources import asked_for, came, remember
 from digest.catalog.store import Store, chunks
 from digest.model import Batch, Card, Listing, Signal, look_again
 
-WATCHED = timedelta(days=15)
-"""how long after a paper was signalled its counts are of interest"""
-
-
 WATCHED = timedelta(days=14)
-"""how long papers are looked at again"""
+"""how long papers are looked at again, and how long after they were signalled their counts are of interest"""
 
 OFTEN = timedelta(hours=6)
 """how often at most"""
@@ -32,6 +28,7 @@ class Record:
     card: Card
     since: datetime | None
     version: int
+    keywords: list[str]
     ids: list[tuple[str, str, int]]
     """scheme, value, number of the part that has it"""
     listings: list[tuple[datetime, str, str, str, int]]
@@ -222,6 +219,7 @@ class Papers:
                 _card(rows),
                 _since(rows),
                 max(row.version for row in rows),
+                list(dict.fromkeys(word for row in rows for word in row.keywords)),
                 sorted((r.scheme, r.value, r.paper_id) for r in ids),
                 sorted((r.first_seen, r.source, r.key, r.announce_type or "", r.paper_id) for r in listings),
                 sorted((r.at, r.source, r.kind, r.value) for r in signals),

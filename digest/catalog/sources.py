@@ -32,7 +32,9 @@ class Sources:
         with self._store.read() as db:
             days: dict[str, dict[str, tuple[SourceDay, ...]]] = {}
             for (source, part), rows in groupby(db.execute(lately), lambda r: (r.source, r.part)):
-                days.setdefault(source, {})[part] = tuple(SourceDay(r.day, r.brought, r.asked) for r in rows)
+                days.setdefault(source, {})[part] = tuple(
+                    SourceDay(r.day, r.brought, r.asked, r.failures) for r in rows
+                )
             return [
                 SourceRecord(
                     r.name,
@@ -47,9 +49,11 @@ class Sources:
                 for r in db.execute(select(s).order_by(s.c.name))
             ]
 
-    def failed(self, source: str, error: str, now: datetime) -> None:
-        """Note that *source* could not be read; its memory stays."""
+    def failed(self, source: str, error: str, now: datetime, *, day: date | None = None) -> None:
+        """Note that *source*, or one *day* of it, could not be read; its memory stays."""
         with self._store.write() as db:
+            if day is not None:
+                return _put_day(db, self._store, source, "", day, asked=now, failures=1)
             _put(db, self._store, source, {"asked": now, "error": error})
 
 
@@ -62,7 +66,7 @@ def remember(db: Connection, store: Store, source: str, batch: Batch, new: Colle
         "asked": now, "answered": now, "error": None, "etag": memory.etag, "modified": memory.modified,
         "fingerprint": memory.fingerprint, "newest": memory.newest,
     }  # fmt: skip
-    if new or (batch.listings and not batch.news):
+    if new or not batch.news:  # who only watches may have nothing to watch
         values["brought"] = now
     if batch.complete and (memory.fingerprint is None or memory.fingerprint != before.get("fingerprint")):
         values |= _shape(before.get("shape") or {}, before.get("lacking") or {}, batch, now.date())
@@ -93,7 +97,7 @@ def came(
 
 def asked_for(db: Connection, store: Store, source: str, day: date, now: datetime) -> None:
     """Note that *source* was asked for this one day."""
-    _put_day(db, store, source, "", day, asked=now)
+    _put_day(db, store, source, "", day, asked=now, failures=0)
 
 
 def _put(db: Connection, store: Store, source: str, values: Mapping[str, Any]) -> None:
@@ -101,10 +105,12 @@ def _put(db: Connection, store: Store, source: str, values: Mapping[str, Any]) -
     db.execute(statement.on_conflict_do_update(index_elements=["name"], set_=values))
 
 
-def _put_day(db: Connection, store: Store, source: str, part: str, day: date, **at: datetime) -> None:
-    statement = store.insert(t.source_days).values(source=source, part=part, day=day, **at)
-    first, said = t.source_days.c.brought, statement.excluded
-    changed = {"asked": said.asked} if "asked" in at else {"brought": func.coalesce(first, said.brought)}
+def _put_day(db: Connection, store: Store, source: str, part: str, day: date, **values: Any) -> None:
+    statement = store.insert(t.source_days).values(source=source, part=part, day=day, **values)
+    d, said = t.source_days.c, statement.excluded
+    changed = {"brought": func.coalesce(d.brought, said.brought)}
+    if "asked" in values:
+        changed = {"asked": said.asked, "failures": (d.failures + 1) * said.failures}  # 0 after a success
     db.execute(statement.on_conflict_do_update(index_elements=["source", "part", "day"], set_=changed))
 
 

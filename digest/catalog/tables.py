@@ -58,6 +58,7 @@ papers = Table(
     Column("abstract", Text, nullable=False),
     Column("authors", JSON, nullable=False),
     Column("categories", JSON, nullable=False),
+    Column("keywords", JSON, nullable=False, server_default="[]"),
     Column("links", JSON, nullable=False),
     Column("announced", Instant, nullable=False),
     Column("first_seen", Instant, nullable=False),
@@ -158,6 +159,7 @@ source_days = Table(
     Column("day", Date, primary_key=True),
     Column("brought", Instant),  # the first of it; null when it was asked for in vain
     Column("asked", Instant),  # for this one day
+    Column("failures", Integer, nullable=False, server_default="0"),  # since it last answered for it
 )
 
 topics = Table(

@@ -25,6 +25,8 @@ def papers_show(paper: Paper, json: Json = False) -> None:
     card = found.card
     say(f"{card.paper}  {card.title}\n{', '.join(card.authors)}\n{card.abstract}")
     say("\n".join(f"{what}: {address}" for what, address in card.links))
+    if found.keywords:
+        say(f"keywords: {', '.join(found.keywords)}")
     since = f"news since {found.since:%Y-%m-%d %H:%M}" if found.since else "never news"
     say(f"{since} · version {found.version or '?'} · language {card.language or '?'}\n")
     for title, columns, rows in (

@@ -88,8 +88,7 @@ class Collect:
         if collected.batch:
             taken = self.catalog.papers.take(name, collected.batch, now, day=collected.day)
             return replace(collected, taken=taken)
-        if collected.day is None:
-            self.catalog.sources.failed(name, str(collected.error), now)
+        self.catalog.sources.failed(name, str(collected.error), now, day=collected.day)
         return collected
 
 

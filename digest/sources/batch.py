@@ -135,5 +135,5 @@ def _remembered(listings: tuple[Listing, ...], before: Memory) -> Memory:
 def _described(listing: Listing) -> str:
     """All that the catalog could learn from a listing but its signals, in short; not the dates, which feeds renew."""
     sizes = f"{len(listing.abstract)} {len(listing.authors)} {listing.announce_type} {listing.version}"
-    more = (*listing.ids.values(), *listing.categories, *listing.links.values())
+    more = (*listing.ids.values(), *listing.categories, *listing.keywords, *listing.links.values())
     return "\t".join((listing.key, listing.title, sizes, *more))

@@ -14,7 +14,7 @@ from itertools import groupby, pairwise
 from digest.model import SourceDay, SourceRecord, look_again
 from digest.sources import calendar
 
-DAY = timedelta(days=1)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 ENOUGH = 5
 """days that tell a rhythm"""
 
@@ -155,10 +155,14 @@ def midnight(day: date) -> datetime:
 def again(source: SourceRecord, now: datetime, *, grows: bool) -> list[date]:
     """Days that *source* should be asked for by themselves, newest first and a few at a time.
 
-    Those that were missed, once, as soon as there is news after them; and where the counts of a day's papers *grow*,
-    those whose turn it is to be looked at again.
+    Those that were missed, once, as soon as there is news after them, and ever more rarely while that fails; and where
+    the counts of a day's papers *grow*, those whose turn it is to be looked at again.
     """
-    asked = {day.day for day in source.days.get("", ()) if day.asked}
+    asked = {
+        day.day
+        for day in source.days.get("", ())
+        if day.asked and (not day.failures or now - day.asked < HOUR * 2**day.failures)
+    }
     came = {part: [day for day in days if day.brought] for part, days in _parts(source)}
     known = sorted(day.day for days in came.values() for day in days)
     past, wanted = list(_between(known[0], known[-1])) if known else [], set[date]()

@@ -85,6 +85,7 @@ def listing(item: Any, source: str, _base: str) -> Listing:
         abstract=text.readable(text.clean(part(paper, "summary", str, ""))),
         authors=text.words(part(author, "name", str, "") for author in part(paper, "authors", list, [])),
         ids={"arxiv": name},
+        keywords=text.words(word for word in part(paper, "ai_keywords", list, []) if isinstance(word, str))[:20],
         links={what: address for what, address in addresses.items() if address},
         announced=text.moment(part(paper, "submittedOnDailyAt", str, "") or part(item, "publishedAt", str, "")),
         signals={kind: float(n) for kind, (of, field) in counts.items() if (n := part(of, field, int, -1)) >= 0},

@@ -71,6 +71,21 @@ def test_a_day_that_was_asked_for_is_noted_and_the_memory_stays(catalog):
     assert record(catalog).days[""][0] == SourceDay(missed, NOW + WEEK, NOW + WEEK)
 
 
+def test_failures_of_a_day_are_counted_until_it_answers(catalog):
+    take(catalog, listing())
+    missed = date(2026, 1, 14)
+    counted = []
+    for answers in (False, False, True, False):
+        take(catalog, day=missed) if answers else catalog.sources.failed("source", "no answer", NOW, day=missed)
+        counted.append(record(catalog).days[""][0].failures)
+    assert (counted, record(catalog).error) == ([1, 2, 0, 1], None)
+
+
+def test_who_has_nothing_to_watch_is_not_silent(catalog):
+    take(catalog, news=False)
+    assert record(catalog).brought == NOW
+
+
 BARE = {"abstract": "", "authors": (), "announced": None}
 
 

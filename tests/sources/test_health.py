@@ -152,6 +152,14 @@ def test_missed_days_are_asked_for_once_there_is_news_after_them_and_only_once()
     assert health.again(source(**back, **{"": asked}), at(13), grows=False) == []
 
 
+def test_a_day_that_was_asked_for_in_vain_is_tried_again_ever_later() -> None:
+    back = {"cs_AI": brought(5, 6, 7, 9)}
+    for failures, hours in ((1, 2), (2, 4), (4, 16)):
+        failed = source(**back, **{"": (SourceDay(date(2026, 1, 8), None, at(9), failures),)})
+        tried = [hour for hour in range(40) if health.again(failed, at(9) + timedelta(hours=hour), grows=False)]
+        assert tried == [*range(hours, 40)]
+
+
 def test_a_category_that_leaves_days_out_is_asked_for_only_with_the_others_or_when_all_were_missed() -> None:
     small, daily = brought(5, 7, 8, 12, 13, 16), brought(5, 6, 7, 8, 9, 12, 13, 16)
     assert [day.day for day in health.again(source(math_GN=small, cs_CL=daily), at(16), grows=False)] == [15, 14]

@@ -31,6 +31,7 @@ def test_a_paper_comes_with_its_signals_and_links(document: Document) -> None:
         abstract="Skeletons of any shape are animated with what video models know.",
         authors=("Zehuan Huang",),
         ids={"arxiv": "2506.19851"},
+        keywords=("video diffusion",),
         links={
             "abstract": "https://arxiv.org/abs/2506.19851",
             "discussion": "https://huggingface.co/papers/2506.19851",
@@ -41,6 +42,11 @@ def test_a_paper_comes_with_its_signals_and_links(document: Document) -> None:
         signals={"upvotes": 21.0, "comments": 2.0, "stars": 20.0},
     )
     assert http.asked == ["https://huggingface.co/api/daily_papers"]
+
+
+def test_the_words_that_say_what_it_is_about_are_kept() -> None:
+    found = batch(listed(ai_keywords=["memory", " LLM <b>agents</b>", "memory", None, 3]))
+    assert found.listings[0].keywords == ("memory", "LLM agents")
 
 
 def test_the_first_lists_had_fewer_fields(document: Document) -> None:

@@ -21,12 +21,14 @@ def upgrade() -> None:
         sa.Column("day", sa.Date(), nullable=False),
         sa.Column("brought", Instant(), nullable=True),
         sa.Column("asked", Instant(), nullable=True),
+        sa.Column("failures", sa.Integer(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("source", "part", "day", name=op.f("pk_source_days")),
     )
     whole = sa.ForeignKey("papers.id", name=op.f("fk_papers_part_of"))
     op.add_column("papers", sa.Column("part_of", sa.Integer(), whole, nullable=True), inline_references=True)
     op.add_column("papers", sa.Column("version", sa.Integer(), server_default="0", nullable=False))
     op.add_column("papers", sa.Column("language", sa.String(length=2), server_default="", nullable=False))
+    op.add_column("papers", sa.Column("keywords", sa.JSON(), server_default="[]", nullable=False))
     op.create_index(op.f("ix_papers_part_of"), "papers", ["part_of"])
     op.execute("UPDATE paper_ids SET scheme = 'preprint' WHERE scheme = 'doi' AND value LIKE '10.1101/%'")
     op.create_table(
