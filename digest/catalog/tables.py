@@ -1,6 +1,7 @@
 """The tables, in the order in which data reaches them. Changed only with a migration (`catalog/migrations`)."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -39,6 +40,11 @@ class Instant(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+def _where(condition: str) -> dict[str, Any]:
+    """An index of the rows that meet it."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
 
 
 metadata = MetaData(
@@ -194,11 +200,7 @@ subscribers = Table(
     Column("next_turn", String(10)),
     Column("next_due", Instant),
     Index("ix_subscribers_address", text("lower(address)"), unique=True),  # as `by_address` looks for it
-    Index(
-        "ix_subscribers_due",
-        "next_due",
-        sqlite_where=text("standing = 'active'"),
-    ),
+    Index("ix_subscribers_due", "next_due", **_where("standing = 'active'")),
 )
 
 interests = Table(
@@ -333,13 +335,11 @@ digests = Table(
     Column("ended", Instant),
     Column("provider_id", String(200)),  # what a provider calls the message
     UniqueConstraint("subscriber_id", "turn"),
-    Index("ix_digests_provider_id", "provider_id"),
-    Index(
-        "ix_digests_open",
-        "state",
-        "not_before",
-        sqlite_where=OPEN,
-    ),
+    # by name, when something is reported of a message
+    Index("ix_digests_message_id", "message_id"),
+    Index("ix_digests_provider_id", "provider_id", **_where("provider_id IS NOT NULL")),
+    # in the order of claims, so that one reads no more than it takes
+    Index("ix_digests_open", "state", "not_before", "id", **_where(OPEN.text)),
     Index("ix_digests_edition_id", "edition_id"),
 )
 

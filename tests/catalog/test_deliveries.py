@@ -61,6 +61,23 @@ def test_two_claims_never_share_a_row(catalog, readers):
     assert not {d.digest.id for d in first} & {d.digest.id for d in second}
 
 
+def test_a_claim_reads_in_the_order_of_an_index_and_sorts_nothing_however_much_is_pending(catalog, readers):
+    compose(catalog, readers)
+    asked = []
+    engine = catalog.store.engine
+    event.listen(engine, "before_cursor_execute", lambda *given: asked.append(given[2:4]))
+    catalog.deliveries.claim(3, "a", NOW)
+    claiming, values = next(given for given in asked if "ORDER BY" in given[0])
+    with engine.connect() as db:
+        for other_way in () if catalog.store.sqlite else ("seqscan", "bitmapscan", "sort"):
+            db.exec_driver_sql(f"SET enable_{other_way} = off")  # what few rows would be read by
+        explain = "EXPLAIN QUERY PLAN" if catalog.store.sqlite else "EXPLAIN"
+        plan = str(db.exec_driver_sql(f"{explain} {claiming}", values).all())
+    assert "ix_digests_open" in plan
+    assert "B-TREE" not in plan
+    assert "Sort" not in plan
+
+
 def test_a_claimed_digest_reads_back_as_it_was_frozen(catalog, readers):
     compose(catalog, readers[:1], message_id="m@example.org")
     (row,) = catalog.deliveries.claim(1, "a", NOW)

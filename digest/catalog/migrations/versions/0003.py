@@ -11,7 +11,10 @@ down_revision = "0002"
 
 def upgrade() -> None:
     op.add_column("digests", sa.Column("provider_id", sa.String(length=200), nullable=True))
-    op.create_index("ix_digests_provider_id", "digests", ["provider_id"])
+    op.create_index("ix_digests_message_id", "digests", ["message_id"])
+    _partial("ix_digests_provider_id", ["provider_id"], "provider_id IS NOT NULL")
+    op.drop_index("ix_digests_open", "digests")
+    _partial("ix_digests_open", ["state", "not_before", "id"], "state IN ('pending', 'sending', 'uncertain')")
     for name in ("shape", "lacking"):
         op.add_column("sources", sa.Column(name, sa.JSON(), nullable=True))
     op.create_table(
@@ -101,3 +104,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_records")),
     )
     op.create_index("ix_records_deliverer_id", "records", ["deliverer_id"])
+
+
+def _partial(name: str, columns: list[str], where: str) -> None:
+    op.create_index(name, "digests", columns, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
