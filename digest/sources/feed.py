@@ -105,11 +105,11 @@ def _bearable(data: bytes, url: str) -> tuple[bytes, list[str]]:
         raise SourceError(f"{url} has more than {_TAGS:,} tags, as no feed does; it is not read")
     if b"=" * 200 in data.translate(None, _BUT_SIGNS) and _ATTRIBUTES.search(data):
         raise SourceError(f"{url} has a tag with hundreds of attributes, as no feed does; it is not read")
+    if not _fault(data):
+        return data, []
+    data = _BARE.sub(lambda found: b"&amp;" if found[0] == b"&" else found[0], data)
     if not (error := _fault(data)):
         return data, []
-    spelled = _BARE.sub(lambda found: b"&amp;" if found[0] == b"&" else found[0], data)
-    if not _fault(spelled):
-        return spelled, []
     return data[:_MALFORMED], [f"the document is cut or malformed ({error}); what could be read was taken"]
 
 

@@ -95,12 +95,18 @@ def _instead(tag: re.Match[str]) -> str:
 
 _COMMA = re.compile("[,，、]")
 _INITIALS = re.compile(r"(?:[^\W\d_a-z]\.?[\s-]?){1,4}|[JSjs]r\.?")
+_EMPLOYED = re.compile(  # what AAAS puts right behind a name, where arXiv has brackets
+    r"(?<=[^\W\d_])\d*(?:Cent(?:er|re)|College|Department|Division|Facult|Hospital|Institut|Laborator|School|Universi)"
+    r"\w*\W.*|(?<=[^\W\d_])\d[A-Z].*"
+)
 _NOBODY = re.compile(r"et al\.?|and others|\W*", re.IGNORECASE)
 
 
 def names(people: Iterable[str], *, commas: bool = False) -> tuple[str, ...]:
     """Authors, each once, at most 200. A single string is split where it lists several names; with *commas* at each."""
     listed = list(dict.fromkeys(readable(clean(_mended(person), 30_000)) for person in people))
+    if not commas:
+        listed = list(dict.fromkeys(_EMPLOYED.sub("", person) for person in listed))
     if len(listed) == 1:
         listed = _split(listed[0], commas)
     return tuple(dict.fromkeys(name[:120] for name in listed if not _NOBODY.fullmatch(name)))[:200]

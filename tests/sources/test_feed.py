@@ -244,8 +244,8 @@ def test_a_feed_cut_short_gives_what_it_holds_and_is_asked_for_again(document: D
 
 
 def test_one_wrong_tag_does_not_lose_the_entries_behind_it() -> None:
-    found = batch(rss(item("Bread & <br>butter"), item("caf&eacute;"), item("c")))
-    assert [listing.title for listing in found.listings] == ["Bread & butter", "café", "c"]
+    found = batch(rss(item("R&D <br>butter"), item("caf&eacute;"), item("c")))
+    assert [listing.title for listing in found.listings] == ["R&D butter", "café", "c"]
     assert not found.complete
 
 

@@ -220,3 +220,9 @@ def test_a_collaboration_is_cut_at_200_authors() -> None:
 def test_times_are_utc_or_nothing(stated: str, utc: str | None) -> None:
     found = moment(stated)
     assert (found and found.isoformat()) == utc
+
+
+def test_what_follows_a_name_without_a_blank_is_where_they_work() -> None:
+    said = ["Jane Doe1Department of X, Town.2Y", "Li YuSchool of Physics, Z", "Jo McDonald", "The ABC Center, Rome"]
+    assert names(said) == ("Jane Doe", "Li Yu", "Jo McDonald", "The ABC Center, Rome")
+    assert names(["Eva GómezInstituto de Astrofísica, La Laguna, Spain."]) == ("Eva Gómez",)
