@@ -102,14 +102,15 @@ class Feedback:
         """Who is behind numbers and names of messages, ours or a provider's; unknown ones are left out."""
         d, s = t.digests, t.subscribers
         wanted = select(d.c.id, d.c.message_id, d.c.subscriber_id, s.c.address, s.c.since).join(s)
+        asked = {number - SIGN_UPS for number in digests if number > SIGN_UPS}
+        sent = [number for number in digests if number <= SIGN_UPS]
         found: dict[int | str, Recipient] = {}
         with self._store.read() as db:
-            for row in db.execute(wanted.where(d.c.id.in_(digests))) if digests else ():
+            for row in db.execute(wanted.where(d.c.id.in_(sent))) if sent else ():
                 found[row.id] = Recipient(row.id, row.subscriber_id, row.address or "", row.since)
             for name in (d.c.message_id, d.c.provider_id) if message_ids else ():
                 for row in db.execute(wanted.add_columns(name.label("name")).where(name.in_(message_ids))):
                     found[row.name] = Recipient(row.id, row.subscriber_id, row.address or "", row.since)
-            asked = {number - SIGN_UPS for number in digests if number > SIGN_UPS}
             for row in db.execute(select(t.sign_ups).where(t.sign_ups.c.id.in_(asked))) if asked else ():
                 found[SIGN_UPS + row.id] = Recipient(SIGN_UPS + row.id, 0, row.address, None)
         return found

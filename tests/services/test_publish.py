@@ -137,11 +137,11 @@ def test_a_paper_that_nobody_spoke_of_has_a_chance_learned_from_those_before_it(
     before = [
         listing(f"2512.{n:05}", title=f"{'Agents' if n % 5 == 0 else 'Proofs'} {n}", announced=old) for n in range(90)
     ]
-    app.catalog.papers.take("arxiv", batch(*before), old, WEEK)
+    app.catalog.papers.take("arxiv", batch(*before), old)
     spoken = [replace(one, source="hf", signals={"upvotes": 9.0}, announced=None) for one in before[::5]]
-    app.catalog.papers.take("hf", batch(*spoken), old + timedelta(hours=9), WEEK)
+    app.catalog.papers.take("hf", batch(*spoken), old + timedelta(hours=9))
     new = [listing(title=f"{word} of today", announced=app.clock()) for word in ("Agents", "Proofs")]
-    app.catalog.papers.take("arxiv", batch(*new), app.clock(), WEEK)
+    app.catalog.papers.take("arxiv", batch(*new), app.clock())
     app.publish.open()
     chances = {c.card.title: c.chance for c in app.publish.edition().candidates}
     assert chances["Agents of today"] > 2 * chances["Proofs of today"] > 0
