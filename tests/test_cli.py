@@ -319,6 +319,7 @@ def test_a_file_is_told_for_what_it_is_and_nothing_is_stored(digest, tmp_path):
         "authors": [],
         "ids": {"url": "https://example.org/papers/1"},
         "categories": [],
+        "keywords": [],
         "links": {"abstract": "https://example.org/papers/1"},
         "announced": f"{NOW:%Y-%m-%d}T05:00:00+00:00",
         "updated": None,
