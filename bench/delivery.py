@@ -36,7 +36,7 @@ from digest.catalog import tables
 from digest.catalog.deliveries import Composed
 from digest.delivery.dkim import Signer
 from digest.delivery.smtp import Smtp
-from digest.model import Batch, Digest, Interest, Listing, Outcome, Outgoing, Phase, Schedule, State
+from digest.model import Batch, Digest, Interest, Listing, Outcome, Outgoing, Phase, Picks, Schedule, State, Turn, pack
 
 BODY = (b"y" * 76 + b"\r\n") * 769  # 60 KB
 MESSAGE = b"Message-ID: <1@news.example.org>\r\nSubject: Papers\r\n\r\n" + BODY
@@ -225,7 +225,7 @@ class Newsletter:
     def _subscribe(self, count: int) -> range:
         first = self.app.subscriptions.add("r0@example.net", Interest(), Schedule(), "bench", after=render.NOON)
         with self.app.catalog.store.write() as db:
-            row = dict(db.execute(tables.subscribers.select()).mappings().one())
+            row = dict(db.execute(tables.subscribers.select()).mappings().one()) | {"next_turn": "2001-01-01"}
             for chunk in chunks(range(1, count)):
                 others = [{"id": n + 1, "public_id": f"{n:016}", "address": f"r{n}@example.net"} for n in chunk]
                 db.execute(tables.subscribers.insert(), [row | other for other in others])
@@ -245,12 +245,14 @@ class Newsletter:
         """One more digest for everybody, each with its own ten papers."""
         template = self.app.printing.stationery("digest").hash
         self._turn += 1
-        turn, following = f"{2000 + self._turn}-01-01", Schedule().next(render.NOON)
+        turn, following = f"{2000 + self._turn}-01-01", Turn(f"{2001 + self._turn}-01-01", render.NOON)
+        name = self.app.links.message_id
         for chunk in chunks(self.readers):
             rows = [
-                replace(d, id=0, subscriber=n, turn=turn, template=template, message_id=f"{turn}.{n}@news.example.org")
+                replace(d, id=0, subscriber=n, turn=turn, template=template, picks=Picks(pack(d.picks)),
+                        message_id=name(str(n), turn, "news.example.org"))
                 for n, d in zip(chunk, render.digests(len(chunk)), strict=True)
-            ]
+            ]  # fmt: skip
             composed = [Composed(row, following) for row in rows]
             measure(self.written, len(rows), lambda composed=composed: self.app.catalog.deliveries.add(composed))
 
@@ -310,12 +312,16 @@ def chain(rounds: int, count: int) -> tuple[Table, list[Promise]]:
 LARGE = (10_000, 100_000, 1_000_000)
 
 
-class Null:
-    """Takes everything at once."""
+class Nowhere:
+    """Takes everything at once; pulls one mail ahead, as SMTP does."""
 
     def deliver(self, mails: Iterator[Outgoing]) -> Iterator[Outcome]:
-        for mail in mails:
+        mails = iter(mails)
+        mail = next(mails, None)
+        while mail:
+            following = next(mails, None)
             yield Outcome(mail.id, Phase.FINAL, 250, "taken")
+            mail = following
 
 
 def to_nowhere() -> list[Promise]:
@@ -335,8 +341,8 @@ def to_nowhere() -> list[Promise]:
 
 def nowhere(readers: int) -> None:
     with tempfile.TemporaryDirectory() as name:
-        newsletter = Newsletter(Path(name), 25, readers, connections=1, signed=False)
-        newsletter.app.transport = Null()
+        newsletter = Newsletter(Path(name), 25, readers, signed=False)
+        newsletter.app.transport = Nowhere()
         newsletter.owe()
         start = time.perf_counter()
         newsletter.deliver()

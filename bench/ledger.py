@@ -4,6 +4,9 @@
 
 PostgreSQL is the server that DIGEST_TEST_POSTGRES names; without one its rows are left out. Everything goes nowhere, so
 that the ledger is what is measured; messages are signed. Read the ratios. Exit code 1 when a promised one is missed.
+
+Seen for `--full`, with two cores under other work (load 3): 10,000 readers in 6.6 and 9.2 s, 100,000 in 74 s (1,350/s);
+114 and 115 MB. A million was not measured; at that rate it takes twelve minutes.
 """
 
 import argparse
@@ -20,27 +23,15 @@ from pathlib import Path
 from threading import Barrier
 
 import render
-from delivery import FILE, Newsletter, Promise, to_nowhere
+from delivery import FILE, Newsletter, Nowhere, Promise, to_nowhere
 
 from digest import app, clock
 from digest.catalog import tables
 from digest.catalog.store import Store
 from digest.delivery.dkim import Signer
-from digest.model import Outcome, Outgoing, Phase, State
+from digest.model import State
 
 SERVER = os.environ.get("DIGEST_TEST_POSTGRES")
-
-
-class Nowhere:
-    """Takes everything at once; pulls one mail ahead, as SMTP does."""
-
-    def deliver(self, mails: Iterator[Outgoing]) -> Iterator[Outcome]:
-        mails = iter(mails)
-        mail = next(mails, None)
-        while mail:
-            following = next(mails, None)
-            yield Outcome(mail.id, Phase.FINAL, 250, "taken")
-            mail = following
 
 
 @contextmanager
