@@ -107,10 +107,11 @@ class Shelf:
             self.clear()
         owners, columns, weights = [], [], []
         for numbers, feature, by in zip(self._numbers, self._features, scale, strict=True):
-            named = [feature.things(wish) for wish in wishes]
+            naming = [(n, things) for n, wish in enumerate(wishes) if (things := feature.things(wish))]
+            named = [things for _, things in naming]
             counts = np.fromiter(map(len, named), np.intp, len(named))
             total = int(counts.sum())
-            owners.append(np.repeat(np.arange(len(named)), counts))
+            owners.append(np.repeat(np.array([n for n, _ in naming], dtype=np.intp), counts))
             columns.append(np.fromiter(map(numbers.__getitem__, chain.from_iterable(named)), np.int32, total))
             given = np.fromiter(chain.from_iterable(things.values() for things in named), np.float32, total)
             weights.append(np.clip(np.nan_to_num(given), -HEAVIEST, HEAVIEST) * by[owners[-1]])
@@ -153,6 +154,7 @@ class Candidates:
         if any(not 0 <= number < REFS for number in (*(c.ordinal for c in self.all), *(t.id for t in topics))):
             raise ValueError(f"ordinals and topic ids must lie below {REFS}, or digests could not be frozen")
         self.places = {candidate.card.paper: place for place, candidate in enumerate(self.all)}
+        self._paper, self._place = np.array(sorted(self.places.items()), dtype=np.int64).reshape(-1, 2).T.copy()
         self.ordinals = np.array([candidate.ordinal for candidate in self.all])
         self.since = np.array([candidate.since.timestamp() for candidate in self.all])
         self.age = np.maximum(now.timestamp() - self.since, 0) / DAY
@@ -186,6 +188,11 @@ class Candidates:
         for row, topic in zip(fit, topics, strict=True):
             row[self.best(map(self.excluded, topic.exclusions)) > 0] = 0
         return fit
+
+    def found(self, papers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """The places of papers, and which of them are candidates at all; the others' places mean nothing."""
+        at = np.minimum(np.searchsorted(self._paper, papers), len(self._paper) - 1)
+        return self._place[at], self._paper[at] == papers
 
     @property
     def none(self) -> Rows:
@@ -237,9 +244,8 @@ class Candidates:
             rows[which[start : start + 256]] = np.maximum(evidence - CLOSE, 0)
         return rows
 
-    def shared(self, pairs: Sequence[tuple[int, int]]) -> list[int]:
-        """For pairs of a voted paper and the place of a candidate the column that says most of what they share."""
-        papers, places = zip(*pairs, strict=True)
+    def shared(self, papers: Sequence[int], places: Sequence[int]) -> list[int]:
+        """For voted papers and the places of candidates the column that says most of what each two share."""
         return self.texts.shared(self._unit[[self._voted[paper] for paper in papers]], places)
 
     def _marked(self, places: list[int]) -> Rows:

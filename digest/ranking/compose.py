@@ -1,8 +1,8 @@
 """Each subscriber's picks, with their reasons: scores for whole batches, then the best that are not all alike."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import chain, repeat
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ from digest.ranking.text import Meaning, Rows
 __all__ = ["Ranker", "Wish"]
 
 BATCH = 512  # wishes scored at once, so that memory does not grow with the audience
+FEW = 64  # of them at a time where every candidate is looked at
 POOL, SHORT = 64, 20  # so many of the best are enough to choose that many from; longer lists are chosen from all
 STEPS = 10_000  # scores are compared in ten-thousandths, so that equals are equal on every machine
 HIGHEST = 64.0  # among scores beyond, any may come into the pool
@@ -99,13 +100,18 @@ class Ranker:
         particular gets the rest as well, newest first. Scores have lost what their likeness to better picks costs.
         What is there to explore comes last.
         """
+        numbers: dict[_Key, int] = {}
+        keys = [(w.steering, w.whole, w.open, w.after) for w in wishes]
+        way = [numbers.setdefault(key, len(numbers)) for key in keys]
         picks: dict[int, Picks] = {}
         for short, pool in ((True, POOL), (False, len(self._candidates.all))):
             which = [i for i, wish in enumerate(wishes) if (wish.count <= SHORT) is short]
-            which.sort(key=lambda i: bool(wishes[i].votes))  # who wants many things beside their like: less to pad
+            which.sort(key=lambda i: (bool(wishes[i].votes), way[i]))  # beside their like: less to pad, fewer ways
             for start in range(0, len(which), BATCH):
                 batch = which[start : start + BATCH]
-                picks.update(zip(batch, self._batch([wishes[i] for i in batch], pool), strict=True))
+                picks.update(
+                    zip(batch, self._batch([wishes[i] for i in batch], [keys[i] for i in batch], pool), strict=True)
+                )
         return [picks[i] for i in range(len(wishes))]
 
     def explain(self, wish: Wish, ordinal: int) -> list[Term]:
@@ -124,12 +130,11 @@ class Ranker:
         ]
         return terms + [term for term in general if term.value]
 
-    def _batch(self, wishes: Sequence[Wish], pool: int) -> list[Picks]:
+    def _batch(self, wishes: Sequence[Wish], keys: Sequence[_Key], pool: int) -> list[Picks]:
         known = self._candidates
         if not known.all:
             return [Picks()] * len(wishes)
         numbers: dict[_Key, int] = {}
-        keys = [(w.steering, w.whole, w.open, w.after) for w in wishes]
         which = np.fromiter((numbers.setdefault(key, len(numbers)) for key in keys), np.intp, len(keys))
         ways = [self._way(key) for key in numbers]
         mine = _of([way.steering.mine for way in ways], which)
@@ -137,12 +142,10 @@ class Ranker:
         wants = self._shelf.wants(wishes, scale)
         asked: Rows = wants @ self._shelf.rows
         asked[self._had(wishes)] = BARRED
-        few = which if len(ways) > 1 else np.zeros(1, dtype=np.intp)
-        far, near = (np.stack(rows)[few] for rows in zip(*((way.far, way.near) for way in ways), strict=True))
-        scores = np.where(asked > 0, asked + near, asked + far)
         counts = np.array([max(wish.count, 0) for wish in wishes])
-        chosen, values = self._best(scores, ways, which, wants, counts, pool)
+        chosen, values = self._best(asked, ways, which, wants, counts, pool)
         slots = np.minimum(_of([0 if way.open else way.steering.explore for way in ways], which), counts // 3)
+        near = np.stack([way.near[self._beyond] for way in ways])[which]
         exploring = self._explore(asked, near, chosen, values, slots.astype(np.int64), counts)
         picked = values > BARRED / 2
         owner, place = np.nonzero(picked)[0], chosen[picked]
@@ -170,11 +173,10 @@ class Ranker:
 
     def _had(self, wishes: Sequence[Wish]) -> tuple[Places, Places]:
         """Which wish must not have which candidate again."""
-        number = self._candidates.places.get
         had = [wish.had - self._again(wish) if wish.again else wish.had for wish in wishes]
         sizes = np.fromiter(map(len, had), np.int64, len(had))
-        places = np.fromiter(map(number, chain.from_iterable(had), repeat(-1)), np.int64, int(sizes.sum()))
-        here = places >= 0
+        papers = np.fromiter(chain.from_iterable(had), np.int64, int(sizes.sum()))
+        places, here = self._candidates.found(papers)
         return np.repeat(np.arange(len(had)), sizes)[here], places[here]
 
     def _again(self, wish: Wish) -> set[int]:
@@ -188,18 +190,26 @@ class Ranker:
         }
 
     def _best(
-        self, scores: Rows, ways: Sequence[_Way], which: Places, wants: Any, counts: Places, pool: int
+        self, asked: Rows, ways: Sequence[_Way], which: Places, wants: Any, counts: Places, pool: int
     ) -> tuple[Places, Rows]:
         """The best places and their scores, BARRED where none is left; each pick makes papers like it worth less."""
-        places, rows, size = _pool(scores, pool), np.arange(len(scores)), scores.shape[1]
-        worth = np.rint(np.clip(np.take_along_axis(scores, places, axis=1), BARRED, MOST) * STEPS) / np.float32(STEPS)
+        rows, size = np.arange(len(asked)), asked.shape[1]
+        places = np.empty((len(asked), min(pool, size)), dtype=np.int64)
+        found = np.empty(places.shape, dtype=np.float32)
+        for number, way in enumerate(ways):
+            for few in _few(np.flatnonzero(which == number)):
+                ours = asked[few]
+                scores = np.where(ours > 0, ours + way.near, ours + way.far)
+                places[few] = best = _pool(scores, pool)
+                found[few] = np.take_along_axis(scores, best, axis=1)
+        worth: Rows = np.rint(np.clip(found, BARRED, MOST) * np.float32(STEPS)) / np.float32(STEPS)
         worth[worth < _of([max(way.steering.least, BARRED / 2) for way in ways], which)[:, np.newaxis]] = BARRED
         quota = _of([way.steering.quota for way in ways], which)
         limited = np.flatnonzero(quota > 0)
         subjects = self._subjects(wants, limited, places[limited])
         taken = np.zeros(subjects.shape, dtype=np.int64)
         left, alike = worth.copy(), np.zeros(worth.shape, dtype=np.uint8)
-        chosen = np.zeros((len(scores), max(int(counts.max()), 1)), dtype=np.int64)
+        chosen = np.zeros((len(asked), max(int(counts.max()), 1)), dtype=np.int64)
         values = np.full(chosen.shape, BARRED, dtype=np.float32)
         for step in range(min(chosen.shape[1], worth.shape[1])):
             best = left.argmax(axis=1)
@@ -226,7 +236,7 @@ class Ranker:
         own = values > BARRED / 2
         asked[np.nonzero(own)[0], chosen[own]] = BARRED
         beyond = asked[:, self._beyond]
-        free = (beyond <= 0) & (beyond > BARRED / 2) & (near[:, self._beyond] > BARRED / 2)
+        free = (beyond <= 0) & (beyond > BARRED / 2) & (near > BARRED / 2)
         first = np.argsort(~free, axis=1, kind="stable")[:, :most]
         places = self._beyond[first]
         twins = (self._likeness[places[:, :, np.newaxis], chosen[:, np.newaxis]] >= SAME * 255) & own[:, np.newaxis]
@@ -248,8 +258,11 @@ class Ranker:
         starts, widths = wants.indptr[owner][:, np.newaxis], np.diff(wants.indptr)[owner][:, np.newaxis]
         steps = np.arange(max(int(widths.max(initial=0)), 1))
         at = np.minimum(starts + steps, len(wants.data) - 1)
-        things = wants.indices[at]
-        return things, np.where(steps < widths, wants.data[at] * self._shelf.rows[things, place[:, np.newaxis]], 0)
+        things, rows = wants.indices.take(at).astype(np.int64), self._shelf.rows
+        worth = rows.ravel().take(things * rows.shape[1] + place[:, np.newaxis])
+        worth *= wants.data.take(at)
+        worth[steps >= widths] = 0
+        return things, worth
 
     def _subjects(self, wants: Any, owners: Places, places: Places) -> Places:
         """The topic that fits each of these places best, as its row on the shelf; NOTHING where none does."""
@@ -266,7 +279,7 @@ class Ranker:
     ) -> None:
         """Why each pick was picked: what the (at most two) features with the greatest shares in its score point at."""
         things, worth = self._worth(wants, owner, place)
-        codes = np.column_stack([self._codes[self._shelf.kinds[things]], self._code_of_trend[place]])
+        codes = np.column_stack([self._codes.take(self._shelf.kinds.take(things)), self._code_of_trend[place]])
         worth, things = np.column_stack([worth, trend]), np.column_stack([things, np.zeros_like(place)])
         row = np.arange(len(owner))
         for code, ref in (("c1", "r1"), ("c2", "r2")):
@@ -276,11 +289,11 @@ class Ranker:
             for feature, _ in FEATURES:
                 which = np.flatnonzero(told == feature.code)
                 if len(which):
-                    names = map(self._shelf.things.__getitem__, things[which, best[which]].tolist())
-                    refs[which] = feature.refs(self._candidates, list(zip(names, place[which].tolist(), strict=True)))
+                    names = [*map(self._shelf.things.__getitem__, things[which, best[which]].tolist())]
+                    refs[which] = feature.refs(self._candidates, names, place[which].tolist())
             known = (refs >= 0) & (refs < REFS)
             frozen[code], frozen[ref] = np.where(known, told, 0), np.where(known, refs, 0)
-            worth[codes == told[:, np.newaxis]] = 0
+            worth *= codes != told[:, np.newaxis]
         lost = frozen["c1"] == 0  # what could not be told
         frozen["c1"][lost], frozen["r1"][lost] = frozen["c2"][lost], frozen["r2"][lost]
         frozen["c2"][lost] = 0
@@ -291,17 +304,26 @@ class Ranker:
             frozen[ref][np.isin(frozen[code], (0, *GENERAL))] = 0
 
 
+def _few(rows: Places) -> Iterator[Places]:
+    """Some at a time, so that what is worked out of them stays in the processor's cache."""
+    return (rows[start : start + FEW] for start in range(0, len(rows), FEW))
+
+
 def _pool(scores: Rows, size: int) -> Places:
     """The places of the best *size* scores of each row, equals by place; in the order of the places."""
     rows, width = scores.shape
     if size >= width:
         return np.tile(np.arange(width), (rows, 1))
     bits = (width - 1).bit_length()  # score and place in one number, so that there are no equals
-    keys = np.rint(np.clip(scores, -HIGHEST, HIGHEST) * np.float32((1 << (30 - bits)) / HIGHEST)).astype(np.int32)
+    whole = np.clip(scores, -HIGHEST, HIGHEST)
+    whole *= np.float32((1 << (30 - bits)) / HIGHEST)
+    keys = np.rint(whole, out=whole).astype(np.int32)
     keys <<= bits
     keys |= np.arange(width, dtype=np.int32)[::-1]
-    best = np.partition(keys, width - size, axis=1)[:, width - size :]
-    return np.sort(width - 1 - (best & ((1 << bits) - 1)), axis=1).astype(np.int64)
+    keys.partition(width - size, axis=1)
+    best = keys[:, width - size :] & np.int32((1 << bits) - 1)
+    places: Places = width - 1 - np.sort(best, axis=1)[:, ::-1].astype(np.int64)
+    return places
 
 
 def _of(values: Sequence[float], which: Places) -> Rows:

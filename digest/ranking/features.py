@@ -1,6 +1,6 @@
 """The terms of the score. A new one is a class here and a line in `FEATURES`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,6 +11,7 @@ from digest.ranking.arrays import Candidates, Wish, person
 from digest.ranking.text import Rows, folded
 
 NOTHING = -1
+NONE: Mapping[str, float] = {}
 
 
 class Telling(Feature, Protocol):
@@ -18,11 +19,15 @@ class Telling(Feature, Protocol):
 
     code: ReasonCode
 
-    def refs(self, candidates: Candidates, told: Sequence[tuple[Any, int]]) -> Sequence[int]:
-        """What the reason (see `ReasonCode`) points at, for pairs of a thing and the place of a paper it speaks for.
+    def refs(self, candidates: Candidates, things: Sequence[Any], places: Sequence[int]) -> Sequence[int]:
+        """What the reason (see `ReasonCode`) points at, for things and the places of the papers they speak for.
 
         NOTHING where that cannot be told.
         """
+
+
+def _each(names: Sequence[str], spelt: Callable[[str], str] = str) -> Mapping[str, float]:
+    return dict.fromkeys(map(spelt, names), 1.0) if names else NONE  # most name nothing, and that should cost nothing
 
 
 class TopicFit:
@@ -36,8 +41,8 @@ class TopicFit:
     def scores(self, candidates: Candidates, things: Sequence[int]) -> Rows:
         return np.stack([candidates.topic(topic) for topic in things])
 
-    def refs(self, candidates: Candidates, told: Sequence[tuple[int, int]]) -> Sequence[int]:
-        return [topic for topic, _ in told]
+    def refs(self, candidates: Candidates, things: Sequence[int], places: Sequence[int]) -> Sequence[int]:
+        return things
 
 
 class TextFit:
@@ -46,14 +51,16 @@ class TextFit:
     code = ReasonCode.TEXT
 
     def things(self, wish: Wish) -> Mapping[str, float]:
-        return dict.fromkeys(wish.interest.texts, 1.0)
+        return _each(wish.interest.texts)
 
     def scores(self, candidates: Candidates, things: Sequence[str]) -> Rows:
         return candidates.texts.fit([candidates.texts.query([(text, 1)]) for text in things])
 
-    def refs(self, candidates: Candidates, told: Sequence[tuple[str, int]]) -> Sequence[int]:
-        weights = {text: candidates.texts.query([(text, 1)]).weights for text, _ in told}
-        return [_strongest(weights[text], candidates.words(place)[1]) for text, place in told]
+    def refs(self, candidates: Candidates, things: Sequence[str], places: Sequence[int]) -> Sequence[int]:
+        weights = {text: candidates.texts.query([(text, 1)]).weights for text in set(things)}
+        return [
+            _strongest(weights[text], candidates.words(place)[1]) for text, place in zip(things, places, strict=True)
+        ]
 
 
 def _strongest(weights: Mapping[int, float], indices: Mapping[int, int]) -> int:
@@ -68,13 +75,16 @@ class Keywords:
     code = ReasonCode.KEYWORD
 
     def things(self, wish: Wish) -> Mapping[str, float]:
-        return dict.fromkeys(wish.interest.keywords, 1.0)
+        return _each(wish.interest.keywords)
 
     def scores(self, candidates: Candidates, things: Sequence[str]) -> Rows:
         return np.stack([candidates.holding(keyword) for keyword in things])
 
-    def refs(self, candidates: Candidates, told: Sequence[tuple[str, int]]) -> Sequence[int]:
-        return [candidates.words(place)[0].get(folded(phrase)[0], NOTHING) for phrase, place in told]
+    def refs(self, candidates: Candidates, things: Sequence[str], places: Sequence[int]) -> Sequence[int]:
+        return [
+            candidates.words(place)[0].get(folded(phrase)[0], NOTHING)
+            for phrase, place in zip(things, places, strict=True)
+        ]
 
 
 class Categories:
@@ -83,13 +93,15 @@ class Categories:
     code = ReasonCode.CATEGORY
 
     def things(self, wish: Wish) -> Mapping[str, float]:
-        return dict.fromkeys(map(str.casefold, wish.interest.categories), 1.0)
+        return _each(wish.interest.categories, str.casefold)
 
     def scores(self, candidates: Candidates, things: Sequence[str]) -> Rows:
         return np.stack([candidates.filed(category) for category in things])
 
-    def refs(self, candidates: Candidates, told: Sequence[tuple[str, int]]) -> Sequence[int]:
-        return [_first(candidates.filings[place], category.strip()) for category, place in told]
+    def refs(self, candidates: Candidates, things: Sequence[str], places: Sequence[int]) -> Sequence[int]:
+        return [
+            _first(candidates.filings[place], category.strip()) for category, place in zip(things, places, strict=True)
+        ]
 
 
 class Authors:
@@ -98,13 +110,13 @@ class Authors:
     code = ReasonCode.AUTHOR
 
     def things(self, wish: Wish) -> Mapping[str, float]:
-        return dict.fromkeys(map(person, wish.interest.authors), 1.0)
+        return _each(wish.interest.authors, person)
 
     def scores(self, candidates: Candidates, things: Sequence[str]) -> Rows:
         return np.stack([candidates.written(author) for author in things])
 
-    def refs(self, candidates: Candidates, told: Sequence[tuple[str, int]]) -> Sequence[int]:
-        return [_first(candidates.writers[place], author) for author, place in told]
+    def refs(self, candidates: Candidates, things: Sequence[str], places: Sequence[int]) -> Sequence[int]:
+        return [_first(candidates.writers[place], author) for author, place in zip(things, places, strict=True)]
 
 
 def _first(names: Sequence[set[str]], wanted: str) -> int:
@@ -122,18 +134,16 @@ class Liked:
     def scores(self, candidates: Candidates, things: Sequence[int]) -> Rows:
         return candidates.liked(things)
 
-    def refs(self, candidates: Candidates, told: Sequence[tuple[int, int]]) -> Sequence[int]:
-        columns = candidates.shared(told)
-        return [
-            candidates.words(place)[1].get(column, NOTHING) for column, (_, place) in zip(columns, told, strict=True)
-        ]
+    def refs(self, candidates: Candidates, things: Sequence[int], places: Sequence[int]) -> Sequence[int]:
+        columns = zip(candidates.shared(things, places), places, strict=True)
+        return [candidates.words(place)[1].get(column, NOTHING) for column, place in columns]
 
 
 class Excluded:
     """Words, phrases, categories and authors that rule a paper out."""
 
     def things(self, wish: Wish) -> Mapping[str, float]:
-        return dict.fromkeys(wish.interest.exclusions, 1.0)
+        return _each(wish.interest.exclusions)
 
     def scores(self, candidates: Candidates, things: Sequence[str]) -> Rows:
         return np.stack([candidates.excluded(exclusion) > 0 for exclusion in things]).astype(np.float32)
