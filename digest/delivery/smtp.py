@@ -307,7 +307,7 @@ class Line(smtplib.SMTP):
                 self.sock.sendall(commands.encode())
 
     def _heard(self, phase: Phase) -> Said:
-        """One reply. After 421, nonsense or silence the connection is closed."""
+        """One reply. After 421, nonsense, silence or a reply to another command the connection is closed."""
         if self.sock is None:
             return Said(phase, 0, "the connection was lost")
         try:
@@ -315,8 +315,11 @@ class Line(smtplib.SMTP):
         except OSError as error:  # smtplib's own errors are OSErrors too
             self.close()
             return Said(phase, 0, str(error))
-        if code in (-1, 421):
+        stray = 300 <= code < 400 and phase in (Phase.MAIL, Phase.RCPT)  # the server lost count, and waits for data
+        if code in (-1, 421) or stray:
             self.close()
+        if stray:
+            return Said(phase, 0, f"this reply belongs to another command: {code} {_text(text)}")
         return Said(phase, code, _text(text)) if code > 0 else Said(phase, 0, f"this is no SMTP reply: {_text(text)}")
 
     def _explained(self, error: Exception) -> str:

@@ -45,7 +45,6 @@ SENT = (Phase.FINAL, 250)
         ({".": ["554 5.7.1 looks like spam"]}, (Phase.FINAL, 554)),
         ({".": ["452 4.3.1 disk full"]}, (Phase.FINAL, 452)),
         ({"DATA": ["250 what?"]}, (Phase.DATA, 250)),
-        ({"MAIL": ["354 what?"]}, (Phase.MAIL, 354)),
         ({"RCPT": ["251 will forward"]}, (Phase.DATA, 503)),  # our server takes 250 only, and so says it at DATA
     ],
 )
@@ -105,6 +104,15 @@ def test_a_connection_lost_after_the_dot_means_that_nobody_can_tell(serve: Serve
 def test_a_final_reply_that_is_none_means_that_nobody_can_tell(serve: Serve, mail: Make, nonsense: str):
     server = serve(replies={".": [nonsense]})
     assert words(list(server.relay().deliver([mail(1), mail(2)]))) == [(Phase.FINAL, 0), SENT]
+
+
+@pytest.mark.parametrize(("verb", "phase"), [("MAIL", Phase.MAIL), ("RCPT", Phase.RCPT)])
+def test_a_server_that_lost_count_of_its_replies_is_left_at_once(
+    serve: Serve, mail: Make, offers: tuple[str, ...], verb: str, phase: Phase
+):
+    server = serve(replies={verb: ["354 go ahead"]}, offers=offers)
+    assert words(list(server.relay().deliver([mail(1), mail(2)]))) == [(phase, 0), SENT]
+    assert server.connections == 2
 
 
 def test_a_final_reply_that_does_not_come_in_time_means_that_nobody_can_tell(mail: Make):
