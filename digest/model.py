@@ -235,9 +235,13 @@ class ReasonCode(IntEnum):
     AUTHOR = 5  # index into Card.authors
     TREND = 6  # nothing: the candidate has its line
     FRESH = 7  # nothing: it is new, and nothing better is known of it
-    LIKED = 8  # index into Card.words of the strongest word shared with a paper voted up
+    LIKED = 8  # index into Card.words of the strongest word shared with a paper voted up; NAMELESS: no word says much
     PROMISING = 9  # nothing: the candidate has its chance
     EXPLORE = 10  # nothing: it is outside of what the subscriber asked for
+    TERM = 11  # index into Card.words of the strongest word shared with the topic of the reason before
+
+
+NAMELESS = 0xFFFF
 
 
 @dataclass(frozen=True, slots=True)

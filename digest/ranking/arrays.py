@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from digest.model import Candidate, Interest, Steering, Topic
 from digest.ranking import Feature, profile
-from digest.ranking.text import WORD, Meaning, Rows, Texts, folded
+from digest.ranking.text import WORD, Meaning, Query, Rows, Texts, folded
 from digest.ranking.trend import unfaded
 
 REFS = 1 << 16  # ordinals and what reasons point at are frozen in two bytes
@@ -24,6 +24,7 @@ IN_CATEGORY = 0.15  # further evidence for a topic: the paper is filed where the
 HAS_KEYWORD = 0.45  # or holds one of its keywords
 HEAVIEST = 100.0  # weight of a topic; no wish can be so heavy that it outweighs what rules a paper out
 ROOM = 8_000_000  # numbers on a shelf before it is cleared: 32 MB
+FAINT = 0.15  # fit to a topic below which at most one paper in eight is one that people file there
 CLOSE = 0.6  # evidence of a vote that speaks for most papers, and so for none
 
 
@@ -61,6 +62,8 @@ class Wish:
     """for a mail that looks back at the whole time since *after*: what trended at its beginning counts like news"""
     again: Mapping[int, frozenset[int]] = field(default_factory=dict)
     """by topic what was sent before it was followed, and comes again if the topic brings it"""
+    lot: int = 0
+    """any number: readers with different ones are shown different things to explore"""
 
     @property
     def open(self) -> bool:
@@ -173,18 +176,20 @@ class Candidates:
         self._voted: dict[int, int] = {}
         self._unit, self._standing = self.texts.others([])
         self._words: dict[int, tuple[dict[str, int], dict[int, int]]] = {}
+        self._terms: dict[tuple[int, int], int] = {}
         self.holding = lru_cache(maxsize=1024)(self.texts.holding)  # many want, or rule out, the same
-        relevance = self._relevance(topics)
+        asked = [self.texts.query([(t.name, 2), (t.description, 1), *((k, 1) for k in t.keywords)]) for t in topics]
+        self._asked = {topic.id: query for topic, query in zip(topics, asked, strict=True)}
+        relevance = self._relevance(topics, asked)
         self._topics: dict[int, Rows] = {topic.id: relevance[row] for row, topic in enumerate(topics)}
 
-    def _relevance(self, topics: Sequence[Topic]) -> Rows:
+    def _relevance(self, topics: Sequence[Topic], queries: Sequence[Query]) -> Rows:
         """topics × papers; where a topic excludes a paper, 0"""
-        queries = [self.texts.query([(t.name, 2), (t.description, 1), *((k, 1) for k in t.keywords)]) for t in topics]
         if not topics:
             return np.zeros((0, len(self.all)), dtype=np.float32)
         filed = np.stack([self.best(map(self.filed, topic.categories)) for topic in topics])
         named = np.stack([self.best(map(self.holding, topic.keywords)) for topic in topics])
-        fit = self.texts.fit(queries, np.float32(IN_CATEGORY) * filed + np.float32(HAS_KEYWORD) * named)
+        fit = self.fit(queries, np.float32(IN_CATEGORY) * filed + np.float32(HAS_KEYWORD) * named)
         for row, topic in zip(fit, topics, strict=True):
             row[self.best(map(self.excluded, topic.exclusions)) > 0] = 0
         return fit
@@ -202,6 +207,24 @@ class Candidates:
         """For each paper the best of several rows, 0 without any."""
         best: Rows = reduce(np.maximum, rows, self.none)
         return best
+
+    def fit(self, queries: Sequence[Query], bonus: Rows | float = 0.0) -> Rows:
+        """As `Texts.fit`, but 0 where it is too faint to be told as a reason."""
+        fit = self.texts.fit(queries, bonus)
+        return np.where(fit < FAINT, np.float32(0), fit)
+
+    def term(self, pair: tuple[int, int]) -> int:
+        """For a topic and a place the index in `Card.words` of the word that says most of what they share, or -1."""
+        if pair not in self._terms:
+            topic, place = pair
+            self._terms[pair] = self.strongest(self._asked[topic], place) if topic in self._asked else -1
+        return self._terms[pair]
+
+    def strongest(self, query: Query, place: int) -> int:
+        """As `term`, for a query."""
+        indices, worth = self.words(place)[1], self.texts.worth(query, place)
+        shared = [(value, -indices[column]) for column, value in worth.items() if column in indices]
+        return -max(shared)[1] if shared else -1
 
     def topic(self, topic: int) -> Rows:
         """How relevant each paper is to a topic; nothing is to one that is not there any more."""
@@ -245,7 +268,7 @@ class Candidates:
         return rows
 
     def shared(self, papers: Sequence[int], places: Sequence[int]) -> list[int]:
-        """For voted papers and the places of candidates the column that says most of what each two share."""
+        """For voted papers and the places of candidates the column as `Texts.shared` has it."""
         return self.texts.shared(self._unit[[self._voted[paper] for paper in papers]], places)
 
     def _marked(self, places: list[int]) -> Rows:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from digest.model import Candidate, Picks, ReasonCode, Steering, Topic
+from digest.model import NAMELESS, Candidate, Picks, ReasonCode, Steering, Topic
 from digest.ranking.arrays import REFS, Candidates, Shelf, Wish
 from digest.ranking.features import FEATURES, NOTHING, Excluded
 from digest.ranking.text import Meaning, Rows
@@ -26,7 +26,7 @@ ALIKE, SAME = 0.5, 0.7  # score lost to full likeness with a better pick; likene
 ASKED = 0.25  # score for being asked for at all: a faint match comes before a middling trend
 TREND, FRESH = 0.5, 0.05  # score for the strongest trend, and for having become a candidate this moment
 NOTABLE = 0.15  # trend that is worth telling somebody who asked for other things,
-UNUSUAL = 0.05  # and one that is worth a look beyond them
+UNUSUAL, AMONG = 0.05, 16  # and one that is worth a look beyond them, for each reader another of the best so many
 PROMISE = 0.5  # the trend that a paper may come to, by the chance that it will
 FITTING = 0.5  # relevance to a new topic from which it brings back what was sent before
 BARRED = -1e6  # the score of what must not be picked
@@ -146,7 +146,8 @@ class Ranker:
         chosen, values = self._best(asked, ways, which, wants, counts, pool)
         slots = np.minimum(_of([0 if way.open else way.steering.explore for way in ways], which), counts // 3)
         near = np.stack([way.near[self._beyond] for way in ways])[which]
-        exploring = self._explore(asked, near, chosen, values, slots.astype(np.int64), counts)
+        lots = np.array([[wish.lot % REFS] for wish in wishes])
+        exploring = self._explore(asked, near, chosen, values, slots.astype(np.int64), counts, lots)
         picked = values > BARRED / 2
         owner, place = np.nonzero(picked)[0], chosen[picked]
         frozen = np.zeros(len(owner), dtype=FROZEN)
@@ -226,9 +227,9 @@ class Ranker:
         return chosen, values
 
     def _explore(
-        self, asked: Rows, near: Rows, chosen: Places, values: Rows, slots: Places, counts: Places
+        self, asked: Rows, near: Rows, chosen: Places, values: Rows, slots: Places, counts: Places, lots: Places
     ) -> NDArray[np.bool_]:
-        """Put the best of what was not asked for in the last places of who wants it; which picks are such."""
+        """Put some of the best that was not asked for in the last places of who wants it; which picks are such."""
         exploring = np.zeros(chosen.shape, dtype=bool)
         most = min(int(slots.max()), len(self._beyond))
         if most <= 0:
@@ -237,7 +238,9 @@ class Ranker:
         asked[np.nonzero(own)[0], chosen[own]] = BARRED
         beyond = asked[:, self._beyond]
         free = (beyond <= 0) & (beyond > BARRED / 2) & (near > BARRED / 2)
-        first = np.argsort(~free, axis=1, kind="stable")[:, :most]
+        nth = np.cumsum(free, axis=1) - 1
+        turned = np.where(nth < AMONG, (nth - lots) % np.clip(nth[:, -1:] + 1, 1, AMONG), nth)
+        first = np.argsort(np.where(free, turned, len(self._beyond)), axis=1, kind="stable")[:, :most]
         places = self._beyond[first]
         twins = (self._likeness[places[:, :, np.newaxis], chosen[:, np.newaxis]] >= SAME * 255) & own[:, np.newaxis]
         good = np.take_along_axis(free, first, axis=1) & (np.arange(most) < slots[:, np.newaxis]) & ~twins.any(axis=2)
@@ -297,6 +300,11 @@ class Ranker:
         lost = frozen["c1"] == 0  # what could not be told
         frozen["c1"][lost], frozen["r1"][lost] = frozen["c2"][lost], frozen["r2"][lost]
         frozen["c2"][lost] = 0
+        alone = np.flatnonzero((frozen["c1"] == ReasonCode.TOPIC) & (frozen["c2"] == 0))
+        pairs = zip(frozen["r1"][alone].tolist(), place[alone].tolist(), strict=True)
+        words = np.fromiter(map(self._candidates.term, pairs), np.int64, len(alone))
+        named = (words >= 0) & (words < NAMELESS)
+        frozen["c2"][alone[named]], frozen["r2"][alone[named]] = ReasonCode.TERM, words[named]
         frozen["c2"][exploring] = np.where(trend > 0, self._code_of_trend[place], 0)[exploring]
         frozen["c1"][exploring] = ReasonCode.EXPLORE
         frozen["c1"][frozen["c1"] == 0] = ReasonCode.FRESH

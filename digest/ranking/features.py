@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from digest.model import ReasonCode
+from digest.model import NAMELESS, ReasonCode
 from digest.ranking import Feature, profile
 from digest.ranking.arrays import Candidates, Wish, person
 from digest.ranking.text import Rows, folded
@@ -54,19 +54,11 @@ class TextFit:
         return _each(wish.interest.texts)
 
     def scores(self, candidates: Candidates, things: Sequence[str]) -> Rows:
-        return candidates.texts.fit([candidates.texts.query([(text, 1)]) for text in things])
+        return candidates.fit([candidates.texts.query([(text, 1)]) for text in things])
 
     def refs(self, candidates: Candidates, things: Sequence[str], places: Sequence[int]) -> Sequence[int]:
-        weights = {text: candidates.texts.query([(text, 1)]).weights for text in set(things)}
-        return [
-            _strongest(weights[text], candidates.words(place)[1]) for text, place in zip(things, places, strict=True)
-        ]
-
-
-def _strongest(weights: Mapping[int, float], indices: Mapping[int, int]) -> int:
-    """The index of the weightiest column that has one; the earlier among equals."""
-    shared = [(weight, -indices[column]) for column, weight in weights.items() if column in indices]
-    return -max(shared)[1] if shared else NOTHING
+        asked = {text: candidates.texts.query([(text, 1)]) for text in set(things)}
+        return [candidates.strongest(asked[text], place) for text, place in zip(things, places, strict=True)]
 
 
 class Keywords:
@@ -136,7 +128,7 @@ class Liked:
 
     def refs(self, candidates: Candidates, things: Sequence[int], places: Sequence[int]) -> Sequence[int]:
         columns = zip(candidates.shared(things, places), places, strict=True)
-        return [candidates.words(place)[1].get(column, NOTHING) for column, place in columns]
+        return [candidates.words(place)[1].get(column, NAMELESS) for column, place in columns]
 
 
 class Excluded:

@@ -53,6 +53,7 @@ LOWER, HIGHER = 0.28, 0.46  # and what all evidence of latent directions adds, t
 ABSTRACT_ONLY = 0.6  # a phrase that the title does not hold
 COMMON = 20  # words of more papers, and of more than one in so many, do not make two papers alike
 SLIGHT = 0.2  # likeness that means nothing
+TELLS = 0.01  # of it a word must make so much to be named: a word that neither text returns to does not
 
 _ES = re.compile(r"(?<=\w)(?:(?<=[cs]h)|(?<=ss)|(?<=zz)|(?<=x))e$")
 _BRITISH = re.compile(r"(?<=\w\w)is(?=(?:e|ed|er|ing|ation)$)")
@@ -287,10 +288,21 @@ class Texts:
         return wording
 
     def shared(self, unit: Any, places: Sequence[int]) -> list[int]:
-        """The column of the word that says most of what each document shares with the paper at its place, or -1."""
+        """The column of the word that says most of what each document shares with the paper at its place.
+
+        -1 where none says as much as to be worth telling.
+        """
         common = unit.multiply(self._unit[list(places)]).tocsr()[:, : len(self._columns.stems)]
+        common.data[common.data < TELLS] = 0
+        common.eliminate_zeros()
         ends = pairwise(common.indptr.tolist())
         return [int(common.indices[a + common.data[a:b].argmax()]) if a < b else -1 for a, b in ends]
+
+    def worth(self, query: Query, place: int) -> dict[int, float]:
+        """What each column of a query adds to the likeness of a paper with it."""
+        row = self._unit[[place]]
+        held = dict(zip(row.indices.tolist(), row.data.tolist(), strict=True))
+        return {column: weight * held[column] for column, weight in query.weights.items() if column in held}
 
     def __len__(self) -> int:
         return self._size
@@ -330,7 +342,9 @@ class Texts:
 
     def columns(self, words: dict[str, int]) -> dict[int, int]:
         """Column to place, the first of each, from folded words of these papers with their places in a text."""
-        return {self._columns[word]: place for word, place in reversed(words.items())}
+        told = {self._columns[word]: place for word, place in reversed(words.items())}
+        told.pop(-1, None)  # words that say nothing
+        return told
 
     def likeness(self) -> NDArray[np.uint8]:
         """papers × papers, 0 to 255: how much of their rarer wording two papers share."""

@@ -13,7 +13,7 @@ from digest.errors import TemplateError
 from digest.model import WELCOME, Candidate, Digest, Edition, Pick, Publication, Reason, ReasonCode
 from digest.rendering import mime, page, words
 from digest.rendering.page import Detail
-from digest.rendering.reasons import because, personal, phrase
+from digest.rendering.reasons import because, personal, phrases
 from digest.rendering.sheet import Sheet, Stencil
 from digest.rendering.stationery import Stationery
 
@@ -58,8 +58,8 @@ def items(edition: Edition, picks: Sequence[Pick]) -> list[Item]:
     """*picks* in their order, with the reasons in words."""
 
     def item(candidate: Candidate, reasons: tuple[Reason, ...]) -> Item:
-        phrases = filter(None, (phrase(reason, candidate, edition) for reason in reasons))
-        return Item(candidate, tuple(phrases), "for-you" if personal(reasons) else "trending")
+        told = tuple(phrases(reasons, candidate, edition))
+        return Item(candidate, told, "for-you" if personal(reasons) else "trending")
 
     return [item(edition.candidates[pick.ordinal], pick.reasons) for pick in picks]
 
@@ -147,7 +147,7 @@ class Press:
         trends = bool(candidate.trend_line)
         own_line = trends and detail is not Detail.SHORT
         told = (r for r in reasons if not (own_line and r.code is ReasonCode.TREND))
-        reason = because(phrase(r, candidate, self._edition) for r in told)
+        reason = because(phrases(told, candidate, self._edition))
         title, html, text = self._stencils(ordinal, detail, reasoned=bool(reason))
         parts = self._html.because(html, reason), self._text.because(text, reason)
         return _Slip(ordinal, reasons, detail, title, trends, personal(reasons), *parts)

@@ -2,14 +2,24 @@
 
 from collections.abc import Iterable
 
-from digest.model import Candidate, Edition, Reason, ReasonCode
+from digest.model import NAMELESS, Candidate, Edition, Reason, ReasonCode
 from digest.rendering.words import clean
 
 GENERAL = (ReasonCode.TREND, ReasonCode.FRESH, ReasonCode.PROMISING, ReasonCode.EXPLORE)
 
 
-def phrase(reason: Reason, candidate: Candidate, edition: Edition) -> str:
-    """`you follow Long context`; empty when the topic was not known yet when the edition was opened."""
+def phrases(reasons: Iterable[Reason], candidate: Candidate, edition: Edition) -> list[str]:
+    """`you follow Long context: “retrieval”`; nothing of a topic that was not known when the edition was opened."""
+    told = [""]
+    for reason in reasons:
+        if reason.code is not ReasonCode.TERM:
+            told.append(_phrase(reason, candidate, edition))
+        elif told[-1]:
+            told[-1] += f": “{_word(candidate.card.words[reason.ref])}”"
+    return [*filter(None, told)]
+
+
+def _phrase(reason: Reason, candidate: Candidate, edition: Edition) -> str:
     card = candidate.card
     match reason.code:
         case ReasonCode.TOPIC:
@@ -23,6 +33,8 @@ def phrase(reason: Reason, candidate: Candidate, edition: Edition) -> str:
             return f"you follow {clean(card.categories[reason.ref])}"
         case ReasonCode.AUTHOR:
             return f"you follow {clean(card.authors[reason.ref])}"
+        case ReasonCode.LIKED if reason.ref == NAMELESS:
+            return "it is like papers you voted for"
         case ReasonCode.LIKED:
             return f"you voted for papers on “{_word(card.words[reason.ref])}”"
         case _:

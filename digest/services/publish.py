@@ -306,7 +306,8 @@ class Publish:
             topic: frozenset(paper for paper, date in had.items() if date <= before)
             for topic, before in reader.added.items()
         }
-        return Wish(reader.interest, reader.count, frozenset(had), after, said, reader.steering, whole, again)
+        lot = reader.id + edition.id  # so that who had the best of today's has not that of tomorrow's
+        return Wish(reader.interest, reader.count, frozenset(had), after, said, reader.steering, whole, again, lot)
 
     def _picks(self, edition: Edition, wishes: Sequence[Wish]) -> list[Picks]:
         return self.ranker(edition, wishes).picks(wishes)

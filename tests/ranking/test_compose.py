@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from digest.model import Candidate, Card, Interest, Pick, Reason, ReasonCode, Steering, Topic, pack, unpack
+from digest.model import NAMELESS, Candidate, Card, Interest, Pick, Reason, ReasonCode, Steering, Topic, pack, unpack
 from digest.ranking.compose import Ranker, Wish
 from digest.ranking.text import fold, folded, stem
 
@@ -51,7 +51,7 @@ def wish(interest=Interest(), count=10, had=(), after=LONG_AGO, steering=Steerin
 
 
 def picked(interest=Interest(), count=10, had=(), after=LONG_AGO, topics=TOPICS, **of):  # noqa: B008  frozen
-    wished = {name: of.pop(name) for name in ("steering", "again") if name in of}
+    wished = {name: of.pop(name) for name in ("steering", "again", "lot") if name in of}
     return Ranker(candidates(**of), topics, NOW).picks([wish(interest, count, had, after, **wished)])[0]
 
 
@@ -69,7 +69,10 @@ def reasons(picks):
 def test_a_topic_brings_its_papers_and_is_their_reason():
     picks = picked(Interest({CACHES: 1}))
     assert set(ordinals(picks)) == {KV, QUANTISED}
-    assert all(pick.reasons == (Reason(ReasonCode.TOPIC, CACHES),) for pick in picks)
+    for pick in picks:
+        topic, term = pick.reasons
+        assert topic == Reason(ReasonCode.TOPIC, CACHES)
+        assert stem(*folded(candidates()[pick.ordinal].card.words[term.ref])) in ("cach", "quantiz")
 
 
 def test_a_paper_about_nothing_that_was_asked_is_not_picked_even_if_the_mail_stays_short():
@@ -153,7 +156,7 @@ def test_what_is_trending_fills_up_after_what_was_asked():
 
 def test_a_faint_trend_is_no_reason_beside_what_was_asked():
     assert reasons(picked(Interest({CACHES: 1}), trends={KV: 0.1, QUANTISED: 0.4})) == {
-        KV: [(ReasonCode.TOPIC, CACHES)],
+        KV: [(ReasonCode.TOPIC, CACHES), (ReasonCode.TERM, 3)],
         QUANTISED: [(ReasonCode.TOPIC, CACHES), (ReasonCode.TREND, 0)],
     }
 
@@ -283,6 +286,20 @@ def test_what_is_explored_was_not_sent_before_nor_excluded_nor_is_it_all_there_i
     excluding = replace(asked, exclusions=("splatting",))
     assert SPLATTING not in ordinals(picked(excluding, 3, trends=trends, steering=Steering()))
     assert picked(Interest(keywords=("zebra",)), 3, trends=trends, steering=Steering()) == ()
+
+
+def test_readers_explore_different_papers_each_the_same_one_again_and_never_what_they_had():
+    papers = [*PAPERS[:3], *((f"Zebras, part {'xyz'[n]}{n}", f"Herd {n}.", (), ()) for n in range(3))]
+    trends, asked = {3: 0.12, 4: 0.11, 5: 0.1}, Interest({CACHES: 1})
+
+    def explored(lot, had=()):
+        picks = picked(asked, 3, had=had, papers=papers, trends=trends, steering=Steering(), lot=lot)
+        return next(pick.ordinal for pick in picks if pick.reasons[0].code is ReasonCode.EXPLORE)
+
+    shown = [explored(lot) for lot in range(16)]
+    assert {*shown} == {3, 4, 5}
+    assert shown == [explored(lot) for lot in range(16)]
+    assert {explored(lot, [4]) for lot in range(16)} == {3, 5}
 
 
 def test_exploring_names_the_trend_when_there_is_one():
@@ -444,6 +461,13 @@ def test_every_reason_is_true(wish):  # noqa: C901  one case for each reason
                     assert card.authors[reason.ref] in interest.authors
                 case ReasonCode.TREND:
                     assert pick.ordinal in (KV, GRAPHS)
+                case ReasonCode.TERM:
+                    assert pick.reasons[0].code is ReasonCode.TOPIC
+                    (topic,) = (topic for topic in TOPICS if topic.id == pick.reasons[0].ref)
+                    asked = f"{topic.name} {topic.description} {' '.join(topic.keywords)}"
+                    assert {*map(stem, folded(asked))} & {stem(word) for word in folded(card.words[reason.ref])}
+                case ReasonCode.LIKED if reason.ref == NAMELESS:
+                    assert any(vote > 0 for _, vote in wish.votes)
                 case ReasonCode.LIKED:
                     liked = {stem(w) for paper, vote in wish.votes if vote > 0 for w in folded(TEXTS.get(paper, ""))}
                     assert liked & {stem(word) for word in folded(card.words[reason.ref])}

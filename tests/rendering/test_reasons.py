@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 import pytest
 
-from digest.model import Card, Edition, Pick, Reason, ReasonCode
+from digest.model import NAMELESS, Card, Edition, Pick, Reason, ReasonCode
 from digest.rendering.press import items
 from digest.rendering.reasons import GENERAL, because
 
@@ -18,6 +18,7 @@ from digest.rendering.reasons import GENERAL, because
         (Reason(ReasonCode.TREND), "it is trending: 48 upvotes in 18 h"),
         (Reason(ReasonCode.FRESH), "it is new"),
         (Reason(ReasonCode.LIKED, 4), "you voted for papers on “passages”"),
+        (Reason(ReasonCode.LIKED, NAMELESS), "it is like papers you voted for"),
         (Reason(ReasonCode.PROMISING), "it is new, and like papers that went on to trend: about 1 in 4 did"),
         (Reason(ReasonCode.EXPLORE), "it lies outside of what you follow"),
     ],
@@ -33,11 +34,21 @@ def test_every_reason_has_words(
     assert item.section == ("trending" if reason.code in GENERAL else "for-you")
 
 
+def test_a_topic_is_told_with_the_word_that_a_paper_shares_with_it(
+    edition: Callable[..., Edition], paper: Callable[..., Card]
+):
+    pick = Pick(0, 1.0, (Reason(ReasonCode.TOPIC, 1), Reason(ReasonCode.TERM, 3)))
+    (item,) = items(edition(paper("Long contexts", abstract="We (retrieve) passages.")), [pick])
+    assert item.reasons == ("you follow Long context: “retrieve”",)
+
+
 def test_a_topic_that_the_edition_does_not_know_is_not_mentioned(
     edition: Callable[..., Edition], paper: Callable[..., Card]
 ):
     (item,) = items(edition(paper()), [Pick(0, 1.0, (Reason(ReasonCode.TOPIC, 99), Reason(ReasonCode.FRESH)))])
     assert item.reasons == ("it is new",)
+    (item,) = items(edition(paper()), [Pick(0, 1.0, (Reason(ReasonCode.TOPIC, 99), Reason(ReasonCode.TERM, 0)))])
+    assert item.reasons == ()
 
 
 def test_reasons_become_one_line():

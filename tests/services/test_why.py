@@ -62,7 +62,7 @@ def test_a_delivery_is_explained_as_it_was_composed_and_says_what_is_recomputed(
     ada = wants(app, ada, interest=Interest({2: 1.0}))
     found = app.explain.why(ada, str(sent.paper))
     assert (found.turn, found.state, found.place) == (row.digest.turn, "pending", 1)
-    assert "you follow Retrieval" in found.reasons
+    assert "you follow Retrieval: “retrieval”" in found.reasons
     assert found.score == pytest.approx(row.digest.picks[0].score, abs=0.001)
     assert found.recomputed
     assert not any(words.startswith("topic Retrieval") for words, _ in found.terms), "not wanted any more"
