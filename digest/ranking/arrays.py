@@ -24,7 +24,7 @@ IN_CATEGORY = 0.15  # further evidence for a topic: the paper is filed where the
 HAS_KEYWORD = 0.45  # or holds one of its keywords
 HEAVIEST = 100.0  # weight of a topic; no wish can be so heavy that it outweighs what rules a paper out
 ROOM = 8_000_000  # numbers on a shelf before it is cleared: 32 MB
-FAINT = 0.15  # fit to a topic below which at most one paper in eight is one that people file there
+FAINT = 0.15  # fit to a topic below which at most one paper in seven is one that people file there
 CLOSE = 0.6  # evidence of a vote that speaks for most papers, and so for none
 
 

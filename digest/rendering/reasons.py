@@ -45,10 +45,9 @@ def _general(code: ReasonCode, candidate: Candidate) -> str:
     match code:
         case ReasonCode.TREND:
             return f"it is trending: {clean(candidate.trend_line)}" if candidate.trend_line else "it is trending"
-        case ReasonCode.PROMISING:
-            return (
-                f"it is new, and like papers that went on to trend: about 1 in {round(1 / (candidate.chance or 1))} did"
-            )
+        case ReasonCode.PROMISING if candidate.chance:
+            often = f"about 1 in {round(1 / candidate.chance)}" if candidate.chance < 2 / 3 else "most of them"
+            return f"it is new, and like papers that went on to trend: {often} did"
         case ReasonCode.EXPLORE:
             return "it lies outside of what you follow"
         case _:
@@ -69,4 +68,4 @@ def personal(reasons: Iterable[Reason]) -> bool:
 
 
 def _word(word: str) -> str:
-    return clean(word).strip(".,;:!?()[]{}\"'“”‘’")
+    return clean(word).strip(".,;:!?()[]{}\"'“”‘’").removesuffix("'s").removesuffix("’s")

@@ -34,6 +34,26 @@ def test_every_reason_has_words(
     assert item.section == ("trending" if reason.code in GENERAL else "for-you")
 
 
+@pytest.mark.parametrize(
+    ("chance", "words"),
+    [
+        (0.0, "it is new"),
+        (0.02, "it is new, and like papers that went on to trend: about 1 in 50 did"),
+        (0.9, "it is new, and like papers that went on to trend: most of them did"),
+    ],
+)
+def test_a_chance_is_told_as_sure_as_it_is(
+    chance: float, words: str, edition: Callable[..., Edition], paper: Callable[..., Card]
+):
+    (item,) = items(edition(paper("New"), chance=chance), [Pick(0, 1.0, (Reason(ReasonCode.PROMISING),))])
+    assert item.reasons == (words,)
+
+
+def test_a_robots_arm_is_told_as_robot(edition: Callable[..., Edition], paper: Callable[..., Card]):
+    (item,) = items(edition(paper("A robot's arm")), [Pick(0, 1.0, (Reason(ReasonCode.KEYWORD, 1),))])
+    assert item.reasons == ("your keyword “robot”",)
+
+
 def test_a_topic_is_told_with_the_word_that_a_paper_shares_with_it(
     edition: Callable[..., Edition], paper: Callable[..., Card]
 ):
