@@ -242,6 +242,8 @@ class ReasonCode(IntEnum):
 
 
 NAMELESS = 0xFFFF
+GENERAL = (ReasonCode.TREND, ReasonCode.FRESH, ReasonCode.PROMISING, ReasonCode.EXPLORE)
+"""reasons that are no wish of the subscriber's own; they point at nothing"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -223,7 +223,7 @@ votes = Table(
     Column("paper_id", ForeignKey("papers.id"), primary_key=True),
     Column("value", Integer, nullable=False),  # +1 or -1
     Column("at", Instant, nullable=False),
-    Column("origin", String(10), nullable=False),
+    Column("origin", String(10), nullable=False),  # mail, page or pasted
 )
 
 # requests to subscribe, and at the same time the queue of confirmation mails

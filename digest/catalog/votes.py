@@ -9,9 +9,6 @@ from sqlalchemy import delete, select
 from digest.catalog import tables as t
 from digest.catalog.store import Store, chunks
 
-ORIGINS = ("mail", "page", "pasted")
-"""where a vote can come from"""
-
 
 class Votes:
     def __init__(self, store: Store) -> None:

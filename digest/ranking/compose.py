@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from digest.model import NAMELESS, Candidate, Picks, ReasonCode, Steering, Topic
+from digest.model import GENERAL, NAMELESS, Candidate, Picks, ReasonCode, Steering, Topic
 from digest.ranking.arrays import REFS, Candidates, Shelf, Wish
 from digest.ranking.features import FEATURES, NOTHING, Excluded
 from digest.ranking.text import Meaning, Rows
@@ -20,7 +20,6 @@ FEW = 64  # of them at a time where every candidate is looked at
 POOL, SHORT = 64, 20  # so many of the best are enough to choose that many from; longer lists are chosen from all
 STEPS = 10_000  # scores are compared in ten-thousandths, so that equals are equal on every machine
 HIGHEST = 64.0  # among scores beyond, any may come into the pool
-GENERAL = (ReasonCode.TREND, ReasonCode.FRESH, ReasonCode.PROMISING, ReasonCode.EXPLORE)  # they point at nothing
 MOST = 60_000.0  # about the largest score that half precision holds
 ALIKE, SAME = 0.5, 0.7  # score lost to full likeness with a better pick; likeness from which two papers are one
 ASKED = 0.25  # score for being asked for at all: a faint match comes before a middling trend

@@ -2,10 +2,8 @@
 
 from collections.abc import Iterable
 
-from digest.model import NAMELESS, Candidate, Edition, Reason, ReasonCode
+from digest.model import GENERAL, NAMELESS, Candidate, Edition, Reason, ReasonCode
 from digest.rendering.words import clean
-
-GENERAL = (ReasonCode.TREND, ReasonCode.FRESH, ReasonCode.PROMISING, ReasonCode.EXPLORE)
 
 
 def phrases(reasons: Iterable[Reason], candidate: Candidate, edition: Edition) -> list[str]:

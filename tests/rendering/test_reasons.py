@@ -2,9 +2,9 @@ from collections.abc import Callable
 
 import pytest
 
-from digest.model import NAMELESS, Card, Edition, Pick, Reason, ReasonCode
+from digest.model import GENERAL, NAMELESS, Card, Edition, Pick, Reason, ReasonCode
 from digest.rendering.press import items
-from digest.rendering.reasons import GENERAL, because
+from digest.rendering.reasons import because
 
 
 @pytest.mark.parametrize(
