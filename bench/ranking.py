@@ -69,17 +69,17 @@ def wishes(readers: int, seed: int) -> list[Wish]:
     chance = np.random.default_rng(seed)
     gumbel = chance.gumbel(size=(readers, TOPICS)) + np.log(POPULAR)
     topics = (np.argpartition(-gumbel, 5, axis=1)[:, :5] + 1).tolist()
-    had = chance.integers(0, PAPERS, (readers, 30)).tolist()
+    had = chance.integers(0, PAPERS, (readers, 30))
     votes = chance.integers(0, 2 * PAPERS, (readers, 20)).tolist()
     kind = chance.integers(0, 10, readers).tolist()
     steering, other = Steering(), Steering(quota=3)
     made = []
     for n in range(readers):
-        authors = (f"Author {had[n][0] % 400}", f"Author {had[n][1] % 400}") if kind[n] in (1, 2) else ()
-        exclusions = (f"w{had[n][2] + 50}", "cs.CR") if kind[n] in (2, 3) else ()
+        authors = (f"Author {had[n, 0] % 400}", f"Author {had[n, 1] % 400}") if kind[n] in (1, 2) else ()
+        exclusions = (f"w{had[n, 2] + 50}", "cs.CR") if kind[n] in (2, 3) else ()
         interest = Interest(dict.fromkeys(topics[n], 1.0), authors=authors, exclusions=exclusions)
         voted = tuple((paper, 1 if paper % 5 else -1) for paper in votes[n]) if kind[n] == 0 else ()
-        made.append(Wish(interest, 10, frozenset(had[n]), WEEK, voted, other if kind[n] == 4 else steering))
+        made.append(Wish(interest, 10, WEEK, had[n], voted, other if kind[n] == 4 else steering))
     return made
 
 

@@ -45,16 +45,16 @@ def filings(category: str) -> set[str]:
 AS_USUAL = Steering()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # with an array in it there is no plain equality: each is its own
 class Wish:
     """What one turn asks of an edition."""
 
     interest: Interest
     count: int
-    had: frozenset[int]
-    """papers that were sent already"""
     after: datetime
     """only what became a candidate then or later"""
+    had: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    """papers that were sent already, in any order, be it repeatedly"""
     votes: tuple[tuple[int, int], ...] = ()
     """papers voted up (+1) or down (-1); see `Ranker.read`"""
     steering: Steering = AS_USUAL

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -173,21 +172,19 @@ class Ranker:
 
     def _had(self, wishes: Sequence[Wish]) -> tuple[Places, Places]:
         """Which wish must not have which candidate again."""
-        had = [wish.had - self._again(wish) if wish.again else wish.had for wish in wishes]
-        sizes = np.fromiter(map(len, had), np.int64, len(had))
-        papers = np.fromiter(chain.from_iterable(had), np.int64, int(sizes.sum()))
-        places, here = self._candidates.found(papers)
-        return np.repeat(np.arange(len(had)), sizes)[here], places[here]
+        had = [np.setdiff1d(wish.had, self._again(wish)) if wish.again else wish.had for wish in wishes]
+        places, here = self._candidates.found(np.concatenate(had))
+        return np.repeat(np.arange(len(had)), [*map(len, had)])[here], places[here]
 
-    def _again(self, wish: Wish) -> set[int]:
+    def _again(self, wish: Wish) -> list[int]:
         """What was sent before a topic was followed that it fits well."""
         fits, places = self._candidates.topic, self._candidates.places
-        return {
+        return [
             paper
             for topic, papers in wish.again.items()
             for paper in papers & places.keys()
             if fits(topic)[places[paper]] >= FITTING
-        }
+        ]
 
     def _best(
         self, asked: Rows, ways: Sequence[_Way], which: Places, wants: Any, counts: Places, pool: int

@@ -8,6 +8,8 @@ from functools import cache
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from digest.catalog import Catalog
 from digest.catalog.deliveries import Composed
 from digest.catalog.subscribers import Due
@@ -302,12 +304,13 @@ class Publish:
         whole = turn is None or turn.weekly or turn.label == WELCOME
         after = edition.opened - (self.rhythm.window if whole else self.rhythm.recent)
         had, said = had or {}, (votes or {}).get(reader.id, ())
+        sent = np.fromiter(had, np.int64, len(had))
         again = {
             topic: frozenset(paper for paper, date in had.items() if date <= before)
             for topic, before in reader.added.items()
         }
         lot = reader.id + edition.id  # so that who had the best of today's has not that of tomorrow's
-        return Wish(reader.interest, reader.count, frozenset(had), after, said, reader.steering, whole, again, lot)
+        return Wish(reader.interest, reader.count, after, sent, said, reader.steering, whole, again, lot)
 
     def _picks(self, edition: Edition, wishes: Sequence[Wish]) -> list[Picks]:
         return self.ranker(edition, wishes).picks(wishes)

@@ -6,6 +6,8 @@ from datetime import date
 from functools import partial, reduce
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from digest.catalog import Catalog
 from digest.catalog.deliveries import Delivery
 from digest.errors import NotFound
@@ -128,7 +130,7 @@ class Explain:
 
         hurdles = list(_hurdles(wish, paper, numbers))
         free = _without(wish, hurdles)
-        alone = replace(free, had=frozenset(c.card.paper for c in edition.candidates if c is not paper))
+        alone = replace(free, had=np.array([c.card.paper for c in edition.candidates if c is not paper], np.int64))
         there, fits = brought([free, alone])
         helps = brought(hurdle.without(wish) for hurdle in hurdles)
         passes = brought(_without(wish, [other for other in hurdles if other is not hurdle]) for hurdle in hurdles)
@@ -162,9 +164,9 @@ class Explain:
 
 def _hurdles(wish: Wish, paper: Candidate, numbers: Collection[int]) -> Iterator[_Hurdle]:
     steering, interest = wish.steering, wish.interest
-    if wish.had & set(numbers):
-        sent = replace(wish, had=wish.had - set(numbers)).had
-        yield _Hurdle("it was sent before", "not having had it", lambda w: replace(w, had=sent))
+    here = np.isin(wish.had, [*numbers])
+    if here.any():
+        yield _Hurdle("it was sent before", "not having had it", lambda w: replace(w, had=wish.had[~here]))
     if paper.since < wish.after:
         old = "it is older than what the mail is about"
         yield _Hurdle(old, "a mail that looks further back", lambda w: replace(w, after=paper.since))

@@ -47,7 +47,7 @@ def candidates(papers=PAPERS, trends=(), ages=()):
 
 
 def wish(interest=Interest(), count=10, had=(), after=LONG_AGO, steering=Steering(explore=0), **of):  # noqa: B008  frozen
-    return Wish(interest, count, frozenset(100 + ordinal for ordinal in had), after, steering=steering, **of)
+    return Wish(interest, count, after, np.array([100 + ordinal for ordinal in had], np.int64), steering=steering, **of)
 
 
 def picked(interest=Interest(), count=10, had=(), after=LONG_AGO, topics=TOPICS, **of):  # noqa: B008  frozen
