@@ -195,6 +195,9 @@ class Candidate:
     """the trend for people: "48 upvotes in 18 h, 3x the median of its day\""""
     chance: float = 0.0
     """that it will trend, while it has no signals; 0 where nobody can tell; see `ranking.prior`"""
+    event: str = ""
+    """the last thing that happened to it after its announcement: `v2`, or the DOI it was published under"""
+    happened: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +242,7 @@ class ReasonCode(IntEnum):
     PROMISING = 9  # nothing: the candidate has its chance
     EXPLORE = 10  # nothing: it is outside of what the subscriber asked for
     TERM = 11  # index into Card.words of the strongest word shared with the topic of the reason before
+    EVENT = 12  # nothing: the candidate has its event
 
 
 NAMELESS = 0xFFFF
@@ -412,6 +416,8 @@ class Steering:
     """papers per topic at most; 0 for as many as there are"""
     languages: tuple[str, ...] = ()
     """ISO 639-1 codes; papers known to be in others are left out, unless empty"""
+    events: bool = False
+    """tell of new versions and publication of papers that they had or voted up"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ said), `release` (never begun), `resend_uncertain` (the policy), `expire`,
 and a person's `retry` and `resolve`. Nothing else changes a state.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -51,6 +51,10 @@ class Settled:
     not_before: datetime | None = None
     sha256: str | None = None
     named: str = ""
+
+
+REACHED = t.digests.c.state.in_((State.PENDING, State.SENDING, State.SENT, State.UNCERTAIN))
+"""what its subscriber got, or may yet get"""
 
 
 class Deliveries:
@@ -175,14 +179,33 @@ class Deliveries:
     def had(self, subscribers: Sequence[int], after: datetime) -> dict[int, list[tuple[int, list[int], datetime]]]:
         """By subscriber: (edition id, ordinals, date) of digests dated after *after* that reached them or may yet."""
         d = t.digests
-        reached = d.c.state.in_((State.PENDING, State.SENDING, State.SENT, State.UNCERTAIN))
         found: dict[int, list[tuple[int, list[int], datetime]]] = {number: [] for number in subscribers}
         with self._store.read() as db:
             for chunk in chunks(subscribers):
-                wanted = d.c.subscriber_id.in_(chunk) & (d.c.date > after) & reached
+                wanted = d.c.subscriber_id.in_(chunk) & (d.c.date > after) & REACHED
                 rows = db.execute(select(d.c.subscriber_id, d.c.edition_id, d.c.picks, d.c.date).where(wanted))
                 for who, edition, picks, date in rows:
                     found[who].append((edition, Picks(picks).ordinals, date))
+        return found
+
+    def shown(self, subscribers: Sequence[int], papers: Collection[int]) -> dict[int, list[tuple[int, datetime]]]:
+        """By subscriber: which of *papers* their digests had, and when the edition opened that it was in."""
+        c, e, d = t.candidates.c, t.editions.c, t.digests.c
+        places: dict[tuple[int, int], tuple[int, datetime]] = {}
+        found: dict[int, list[tuple[int, datetime]]] = {}
+        with self._store.read() as db:
+            for some in chunks(papers):
+                wanted = select(c.edition_id, c.ordinal, c.paper_id, e.opened).join(t.editions, e.id == c.edition_id)
+                for edition, ordinal, paper, opened in db.execute(wanted.where(c.paper_id.in_(some))):
+                    places[edition, ordinal] = paper, opened
+            editions = {edition for edition, _ in places}
+            for some in chunks(subscribers):
+                for who, edition, picks in db.execute(
+                    select(d.subscriber_id, d.edition_id, d.picks).where(d.subscriber_id.in_(some), REACHED)
+                ):
+                    if edition in editions:
+                        had = (places.get((edition, ordinal)) for ordinal in Picks(picks).ordinals)
+                        found.setdefault(who, []).extend(filter(None, had))
         return found
 
     def empty_turns(self, subscribers: Sequence[int]) -> dict[int, int]:

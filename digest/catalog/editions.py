@@ -61,7 +61,8 @@ class Editions:
                 .order_by(c.ordinal)
             )
             found = tuple(
-                Candidate(r.ordinal, _card(r.content), r.since, r.trend, r.trend_line, r.chance) for r in rows
+                Candidate(r.ordinal, _card(r.content), r.since, r.trend, r.trend_line, r.chance, r.event, r.happened)
+                for r in rows
             )
         topics = {int(k): v for k, v in edition.topics.items()}
         return Edition(number, edition.date, edition.opened, found, topics, tuple(edition.notes or ()))
@@ -94,7 +95,7 @@ def _row(edition: int | None, candidate: Candidate, card: str) -> dict[str, Any]
     return {
         "edition_id": edition, "ordinal": candidate.ordinal, "paper_id": candidate.card.paper, "card": card,
         "since": candidate.since, "trend": candidate.trend, "trend_line": candidate.trend_line,
-        "chance": candidate.chance,
+        "chance": candidate.chance, "event": candidate.event, "happened": candidate.happened,
     }  # fmt: skip
 
 

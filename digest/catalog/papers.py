@@ -77,6 +77,16 @@ class Papers:
         found = [(_card(rows), since) for rows in wholes.values() if (since := _since(rows)) and after < since <= until]
         return sorted(found, key=lambda news: (-news[1].timestamp(), news[0].paper))
 
+    def events(self, after: datetime, until: datetime) -> list[tuple[Card, datetime, str, datetime]]:
+        """What last happened in the interval to papers that were news once: card, when it was news, what, when."""
+        e, p = t.events.c, t.papers.c
+        wanted = select(p.id, p.part_of, e.detail, e.at).join(t.papers, p.id == e.paper_id)
+        with self._store.read() as db:
+            rows = db.execute(wanted.where(e.at > after, e.at <= until).order_by(e.at, e.detail))
+            last = {r.part_of or r.id: (r.detail, r.at) for r in rows}
+            wholes = _wholes(db, last)
+        return [(_card(rows), since, *last[n]) for n, rows in sorted(wholes.items()) if (since := _since(rows))]
+
     def history(self, until: datetime, most: int) -> list[tuple[Card, bool]]:
         """The newest papers announced until then and known before anybody spoke of them, oldest first; did they?"""
         p = t.papers.c

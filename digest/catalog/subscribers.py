@@ -142,6 +142,13 @@ class Subscribers:
                 found |= {number: address or "" for number, address in rows}
         return found
 
+    def told_of_events(self) -> list[int]:
+        """Who gets mail and wants to know what happens to papers."""
+        s = t.subscribers
+        wanted = (s.c.standing == Standing.ACTIVE) & s.c.steering["events"].as_boolean()
+        with self._store.read() as db:
+            return list(db.scalars(select(s.c.id).where(wanted).order_by(s.c.id)))
+
     def counts(self) -> dict[str, int]:
         s = t.subscribers
         with self._store.read() as db:

@@ -290,12 +290,14 @@ candidates = Table(
     metadata,
     Column("edition_id", ForeignKey("editions.id"), primary_key=True),
     Column("ordinal", Integer, primary_key=True),
-    Column("paper_id", ForeignKey("papers.id"), nullable=False),
+    Column("paper_id", ForeignKey("papers.id"), nullable=False, index=True),
     Column("card", ForeignKey("cards.hash"), nullable=False),
     Column("since", Instant, nullable=False),
     Column("trend", Float, nullable=False),
     Column("trend_line", Text, nullable=False),
     Column("chance", Float, nullable=False, server_default="0"),
+    Column("event", String(200), nullable=False, server_default=""),
+    Column("happened", Instant),
 )
 
 # compiled templates by content, so that any mail can be rebuilt after the template has changed

@@ -31,6 +31,11 @@ def _phrase(reason: Reason, candidate: Candidate, edition: Edition) -> str:
             return f"you follow {clean(card.categories[reason.ref])}"
         case ReasonCode.AUTHOR:
             return f"you follow {clean(card.authors[reason.ref])}"
+        case ReasonCode.EVENT:
+            event = clean(candidate.event)
+            return (
+                f"you know it, and {f'it is published now, {event}' if event.startswith('10.') else f'{event} is out'}"
+            )
         case ReasonCode.LIKED if reason.ref == NAMELESS:
             return "it is like papers you voted for"
         case ReasonCode.LIKED:

@@ -33,6 +33,7 @@ from digest.model import (
     Subscriber,
     Topic,
     Turn,
+    pack,
 )
 from digest.ranking.compose import Ranker, Wish
 from digest.ranking.prior import Announced, Prior, enough, traits
@@ -41,6 +42,7 @@ from digest.ranking.trend import trends
 from digest.rendering.press import Item, Parts, items
 from digest.services.engine import ChunkId, Engine, Local
 from digest.services.printing import Printing, layout
+from digest.services.updates import Updates
 
 if TYPE_CHECKING:
     from digest.services.doctor import Doctor
@@ -151,12 +153,13 @@ class Publish:
         found = trends(self.catalog.papers.signals(since, now), since, now, fields)
         unsaid = [card for card, moment in news if card.paper not in found and moment > now - self.rhythm.recent]
         chances = self._chances(unsaid, now)
-        return [
+        candidates = [
             Candidate(ordinal, card, moment, trend.value, trend.line)
             if (trend := found.get(card.paper))
             else Candidate(ordinal, card, moment, chance=chances.get(card.paper, 0.0))
-            for ordinal, (card, moment) in enumerate(news[: 2**16])
+            for ordinal, (card, moment) in enumerate(news)
         ]
+        return Updates(self.catalog).frozen(candidates, now - self.rhythm.window, now)[: 2**16]
 
     def _chances(self, cards: Sequence[Card], now: datetime) -> dict[int, float]:
         """That papers will be spoken of, learned anew every day; empty while the catalog has too little history."""
@@ -233,7 +236,7 @@ class Publish:
         readers = [d.subscriber.id for d in due]
         had, votes = self._had(readers, now), self.catalog.votes.of(readers)
         wishes = [self._wish(edition, d.subscriber, d.turn, had[d.subscriber.id], votes) for d in due]
-        picked = self._picks(edition, wishes) if due else []
+        picked = self._picked(edition, [d.subscriber for d in due], wishes) if due else []
         empty = [d.subscriber.id for d, picks in zip(due, picked, strict=True) if len(picks) < d.subscriber.minimum]
         silence = self.catalog.deliveries.empty_turns(empty)
         template = cache(lambda name: self.printing.stationery(name).hash)
@@ -312,6 +315,17 @@ class Publish:
         lot = reader.id + edition.id  # so that who had the best of today's has not that of tomorrow's
         return Wish(reader.interest, reader.count, after, sent, said, reader.steering, whole, again, lot)
 
+    def _picked(self, edition: Edition, readers: Sequence[Subscriber], wishes: Sequence[Wish]) -> list[Picks]:
+        """What each gets: in the last places what happened to papers that they know."""
+        told = Updates(self.catalog).picks(edition, readers)
+        picked = self._picks(edition, wishes)
+        for n, reader in enumerate(readers):
+            if last := told.get(reader.id, [])[: reader.count]:
+                there = {pick.ordinal for pick in last}
+                others = [pick for pick in picked[n] if pick.ordinal not in there]
+                picked[n] = Picks(pack([*others[: reader.count - len(last)], *last]))
+        return picked
+
     def _picks(self, edition: Edition, wishes: Sequence[Wish]) -> list[Picks]:
         return self.ranker(edition, wishes).picks(wishes)
 
@@ -344,7 +358,7 @@ class Publish:
             raise NotFound(f"there is no edition {'of ' + day.isoformat() if day else 'yet'}; run `digest publish`")
         now = self.clock()
         turn = self.catalog.subscribers.turn(reader.id) or Turn(now.date().isoformat(), now)
-        picks = self._picks(edition, [self.wish(edition, reader)])[0]
+        picks = self._picked(edition, [reader], [self.wish(edition, reader)])[0]
         template = self.printing.stationery(layout(turn.label, picks)).hash
         digest = self._digest(reader, turn, edition, picks, now, template)
         press = self.printing.press(digest.template, edition)

@@ -23,6 +23,11 @@ RANKS = 200
 TOPICS = 3
 """that fit a paper best are tried for what would bring it"""
 
+LAST = {
+    ReasonCode.EXPLORE: "as a look beyond it comes last",
+    ReasonCode.EVENT: "what happened to known papers comes last",
+}
+
 
 @dataclass(frozen=True)
 class Why:
@@ -86,9 +91,9 @@ class Explain:
         told = [(self._words(term, paper, edition), round(term.value, 3)) for term in terms]
         if final := own or like:
             score = final.score
-            exploring = any(reason.code is ReasonCode.EXPLORE for reason in final.reasons)
+            last = (LAST[reason.code] for reason in final.reasons if reason.code in LAST)
             if abs(score - worth) > 0.001 * max(worth, 1):  # frozen in half precision
-                lost = "as a look beyond it comes last" if exploring else "likeness with papers above"
+                lost = next(last, "likeness with papers above")
                 told.append((lost, round(score - worth, 3)))
         obstacles, changes = ([], []) if own else self._missed(wish, voted, paper, ranker, edition, numbers)
         return Why(

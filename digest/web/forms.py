@@ -64,6 +64,7 @@ class Form:
                 "minimum": [str(wanted.minimum)],
                 "pause": [pause.isoformat() if pause else ""],
                 "languages": [", ".join(wanted.steering.languages)],
+                "events": ["yes" if wanted.steering.events else "no"],
             }
             | {name: ["\n".join(getattr(interest, name))] for name in LISTS}
             | {name: [f"{getattr(wanted.steering, name):g}"] for name in LARGEST}
@@ -98,7 +99,12 @@ class Form:
             count=self.count(),
             minimum=self._number("minimum", before.minimum, MOST_PAPERS),
             paused_until=self.pause(),
-            steering=replace(before.steering, **steering, languages=self._languages(before.steering.languages)),
+            steering=replace(
+                before.steering,
+                **steering,
+                languages=self._languages(before.steering.languages),
+                events=self._events(before.steering.events),
+            ),
         )
         if wanted.minimum > wanted.count and "count" not in self.errors:
             self.errors["minimum"] = f"A mail has at most {wanted.count} papers, so it would never come."
@@ -143,6 +149,11 @@ class Form:
         if any(not re.fullmatch("[a-z]{2}", code) for code in codes) or len(codes) > MOST_LINES:
             self.errors["languages"] = "Please write languages as two letters each, like en, de."
         return codes
+
+    def _events(self, before: bool) -> bool:
+        if "events" not in self.typed:
+            return before
+        return self._choice("events", {"yes": True, "no": False}, "Please choose yes or no.")
 
     def schedule(self) -> Schedule:
         cadence = self._choice("cadence", _CADENCES, "Please choose how often the mail should come.")

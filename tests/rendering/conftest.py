@@ -54,8 +54,8 @@ def paper() -> Callable[..., Card]:
 
 @pytest.fixture
 def edition() -> Callable[..., Edition]:
-    def make(*cards: Card, trend_line: str = "", chance: float = 0.0) -> Edition:
-        candidates = (Candidate(n, card, MORNING, 1.0, trend_line, chance) for n, card in enumerate(cards))
+    def make(*cards: Card, **fields: Any) -> Edition:
+        candidates = (Candidate(n, card, MORNING, trend=1.0, **fields) for n, card in enumerate(cards))
         return Edition(3, MORNING.date(), MORNING, tuple(candidates), {1: "Long context", 2: "Agents"})
 
     return make

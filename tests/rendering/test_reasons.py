@@ -20,6 +20,7 @@ from digest.rendering.reasons import because
         (Reason(ReasonCode.LIKED, 4), "you voted for papers on “passages”"),
         (Reason(ReasonCode.LIKED, NAMELESS), "it is like papers you voted for"),
         (Reason(ReasonCode.PROMISING), "it is new, and like papers that went on to trend: about 1 in 4 did"),
+        (Reason(ReasonCode.EVENT), "you know it, and it is published now, 10.1038/x"),
         (Reason(ReasonCode.EXPLORE), "it lies outside of what you follow"),
     ],
 )
@@ -27,7 +28,9 @@ def test_every_reason_has_words(
     reason: Reason, words: str, edition: Callable[..., Edition], paper: Callable[..., Card]
 ):
     card = paper("Long contexts", abstract="We (retrieve) passages.")
-    (item,) = items(edition(card, trend_line="48 upvotes in 18 h", chance=0.24), [Pick(0, 1.0, (reason,))])
+    (item,) = items(
+        edition(card, trend_line="48 upvotes in 18 h", chance=0.24, event="10.1038/x"), [Pick(0, 1.0, (reason,))]
+    )
     if reason.code is ReasonCode.KEYWORD:
         assert card.words[3] == "(retrieve)"
     assert item.reasons == (words,)

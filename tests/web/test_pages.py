@@ -350,11 +350,19 @@ def test_saving_hands_over_everything_and_keeps_what_the_form_does_not_show(web,
 
 
 def test_a_subscriber_steers_follows_and_mutes(web, acts):
-    typed = {"mine": "0.5", "trending": "2", "explore": "3", "least": "0,25", "quota": "2", "languages": "EN, de"}
+    typed = {
+        "mine": "0.5",
+        "trending": "2",
+        "explore": "3",
+        "least": "0,25",
+        "quota": "2",
+        "languages": "EN, de",
+        "events": "yes",
+    }
     lists = {"authors": "Ada Lovelace\r\nAlan Turing\n\n", "exclusions": "cs.CV; blockchain", "keywords": ""}
     web.post("/preferences/good", data=PREFERENCES | typed | lists | {"minimum": "2"})
     [(_, changed)] = acts
-    assert changed.steering == Steering(0.5, 2.0, 3, 0.25, 2, ("en", "de"))
+    assert changed.steering == Steering(0.5, 2.0, 3, 0.25, 2, ("en", "de"), events=True)
     assert changed.interest.authors == ("Ada Lovelace", "Alan Turing")
     assert changed.interest.exclusions == ("cs.CV", "blockchain")
     assert changed.interest.keywords == ()
@@ -394,6 +402,7 @@ def test_an_empty_pause_is_none(web, acts):
         *(
             ("minimum", "6"),
             ("languages", "english"),
+            ("events", "sometimes"),
             ("authors", "x" * 101),
             ("keywords", ";".join(map(str, range(51)))),
         ),
