@@ -420,15 +420,20 @@ class Steering:
     """tell of new versions and publication of papers that they had or voted up"""
 
 
+MOST_PAPERS = 30
+"""in one mail"""
+
+
 @dataclass(frozen=True, slots=True)
 class Subscriber:
-    id: int
-    public_id: str
+    id: int = 0
+    """0: not in the catalog"""
+    public_id: str = ""
     """random, url-safe, all that a link says of a person"""
-    address: str
-    standing: Standing
-    schedule: Schedule
-    interest: Interest
+    address: str = ""
+    standing: Standing = Standing.ACTIVE
+    schedule: Schedule = Schedule()
+    interest: Interest = Interest()
     count: int = 10
     """how many papers at most"""
     minimum: int = 1

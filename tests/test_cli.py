@@ -177,7 +177,7 @@ def test_a_test_mail_leaves_no_row(ready, tmp_path):
     code, out, _ = ready("send-test", "ada@lab.example")
     assert (code, "250" in out) == (0, True)
     assert len(list(tmp_path.glob("outbox/new/*"))) == 1
-    assert json.loads(ready("deliveries", "list", "--json")[1]) == []
+    assert json.loads(ready("deliveries", "--json")[1]) == []
 
 
 def test_status_is_for_people_and_scripts_and_its_exit_code_says_whether_to_look(ready, tmp_path):
@@ -259,6 +259,10 @@ def test_a_restored_backup_waits_for_a_person(ready, tmp_path):
         ("", ["preview", "--topics", "x"], 2, "digest publish"),
         ("", ["subscribers", "add", "nobody", "--confirmed", "x"], 2, "'nobody'.*@"),
         ("", ["subscribers", "add", "a@b.example", "--confirmed", "x", "--zone", "Mars/X"], 2, "Mars/X"),
+        ("", ["subscribers", "add", "a@b.example", "--confirmed", "x", "--count", "31"], 2, "count '31'.* 1 and 30"),
+        ("", ["subscribers", "add", "a@b.example", "--confirmed", "x", "--cadence", "hourly"], 2, "hourly.*weekly"),
+        ("", ["subscribers", "add", "a@b.example", "--confirmed", "x", "--days", "mon,xmas"], 2, "xmas.*mon,tue"),
+        ("", ["preview", "--count", "31"], 2, "1 to 30 papers"),
         ("", ["deliveries", "show", "7"], 2, "no delivery 7"),
         ("", ["db", "restore", "nothing.db"], 5, "nothing.db"),
     ],

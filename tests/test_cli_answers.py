@@ -57,7 +57,10 @@ def test_what_is_set_stays_and_what_is_not_named_too(ada):
 
 @pytest.mark.parametrize(
     ("setting", "says"),
-    [("explore=many", "explore: Please write a whole number"), ("colour=red", "'colour' cannot be set; choose from")],
+    [
+        ("explore=many", "explore 'many': Please write a whole number"),
+        ("colour=red", "'colour' cannot be set; choose from"),
+    ],
 )
 def test_what_cannot_be_set_is_named_and_nothing_changes(ada, setting, says):
     before = ada("subscribers", "show", "ada@example.org")[1]

@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import time
+from dataclasses import replace
 from datetime import timedelta
 from email import message_from_bytes, policy
 from threading import Thread
@@ -16,7 +17,6 @@ from starlette.testclient import TestClient
 
 from digest import schedule
 from digest.model import Interest, Standing
-from digest.services.subscriptions import Preferences
 from digest.web import create
 
 CHROMIUM = [
@@ -108,7 +108,7 @@ def test_a_vote_from_the_mail_changes_what_the_next_one_picks_and_can_be_undone(
         collect(app, title, f"A study: {title.lower()}.")
     app.publish.open(wait=False)
     reader = app.subscriptions.find("ada@example.org")
-    app.subscriptions.set(reader, Preferences(Interest(keywords=("galaxies",)), reader.schedule))
+    app.subscriptions.set(reader, replace(reader, interest=Interest(keywords=("galaxies",))))
 
     def first():
         items = app.publish.preview(app.subscriptions.find("ada@example.org")).items

@@ -1,16 +1,19 @@
 """Who gets the digest."""
 
+import re
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from digest.cli.terminal import PLAIN, Json, console, interest_in, say, say_json, session, table
+from digest.cli.terminal import PLAIN, Json, interest_in, say, say_json, say_table, session
 from digest.errors import AddressError, ConfigError, DigestError, InputError
 
 if TYPE_CHECKING:
-    from digest.model import Schedule, Subscriber
+    from digest.model import Interest, Subscriber, Topic
+    from digest.services.forms import Form
 
 cli = typer.Typer(**PLAIN)
 subscribers_cli = typer.Typer(help="Who gets the digest.", **PLAIN)
@@ -24,46 +27,49 @@ def subscribers_add(
     confirmed: Annotated[
         str | None, typer.Option(metavar="REASON", help="how they agreed; else they get a mail")
     ] = None,
-    cadence: Annotated[str, typer.Option(help="daily, weekdays or weekly")] = "daily",
+    cadence: Annotated[str, typer.Option(help="daily, weekdays or weekly")] = "",
     days: Annotated[str, typer.Option(help="for weekdays and weekly: mon,tue,…")] = "",
-    hour: Annotated[int | None, typer.Option(min=0, max=23, help="local hour")] = None,
-    zone: Annotated[str | None, typer.Option(help="IANA zone, like Europe/Berlin")] = None,
-    count: Annotated[int, typer.Option(min=1, max=50, help="papers at most")] = 10,
+    hour: Annotated[str, typer.Option(help="local hour, 0 to 23")] = "",
+    zone: Annotated[str, typer.Option(help="IANA zone, like Europe/Berlin")] = "",
+    count: Annotated[str, typer.Option(help="papers at most")] = "",
 ) -> None:
     """Subscribe somebody. With --confirmed at once, else after they confirmed by mail."""
     from digest.services.subscriptions import Proof
 
-    app = session.app
-    defaults = app.settings.sign_up
-    schedule = _schedule(cadence, days, defaults.hour if hour is None else hour, zone or defaults.zone.key)
-    interest = interest_in(topics)
+    said = {"cadence": cadence, "days": days, "hour": hour, "zone": zone, "count": count}
+    app, wanted = session.app, _wanted(interest_in(topics), said)
     if confirmed:
-        added = app.subscriptions.add(address, interest, schedule, confirmed, count=count)
+        added = app.subscriptions.add(address, wanted.interest, wanted.schedule, confirmed, count=wanted.count)
         say(f"{added.address} is subscribed; the welcome digest is due now")
     else:
-        app.subscriptions.request(address, interest, schedule, Proof("", "digest subscribers add", "", "operator"))
+        proof = Proof("", "digest subscribers add", "", "operator")
+        app.subscriptions.request(address, wanted.interest, wanted.schedule, proof)
         say(f"{address} will get a mail to confirm with the next `digest run`")
 
 
-def _schedule(cadence: str, days: str, hour: int, zone: str) -> "Schedule":
-    """Raises ConfigError naming what cannot be read."""
-    from zoneinfo import ZoneInfo
+def _wanted(interest: "Interest", said: Mapping[str, str]) -> "Subscriber":
+    """Somebody new who wants what is *said*, in the words of the form; days by name. Raises ConfigError."""
+    from digest.model import Schedule, Subscriber
+    from digest.services.forms import DAYS, Form
 
-    from digest.model import Cadence, Schedule
+    start, topics = session.app.settings.sign_up, session.app.subscriptions.topics()
+    newcomer = Subscriber(interest=interest, schedule=Schedule(hour=start.hour, zone=start.zone.key))
+    form = Form.of(topics, newcomer)
+    form.typed |= {name: [value] for name, value in said.items() if name in form.typed and value}
+    if named := re.findall(r"[^\s,;]+", said.get("days", "")):
+        days = {day[:3].lower(): str(number) for number, day in enumerate(DAYS, 1)}
+        if unknown := [day for day in named if day[:3].lower() not in days]:
+            raise ConfigError(f"{unknown[0]!r} is no day; write {','.join(days)}")
+        form.typed["days"] = sorted(days[day[:3].lower()] for day in named)
+        form.typed["day"] = form.typed["days"][:1]
+    return _read(form, topics, newcomer)
 
-    names = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-    wanted = [name.strip().lower()[:3] for name in days.replace(";", ",").split(",") if name.strip()]
-    if unknown := [name for name in wanted if name not in names]:
-        raise ConfigError(f"{unknown[0]!r} is no day; write {','.join(names)}")
-    if cadence not in list(Cadence):
-        raise ConfigError(f"{cadence!r} is no cadence; choose from {', '.join(Cadence)}")
-    try:
-        ZoneInfo(zone)
-    except (KeyError, ValueError, OSError) as error:
-        raise ConfigError(f"{zone!r} is no IANA time zone; write it like Europe/Berlin") from error
-    numbers = tuple(sorted({names.index(name) + 1 for name in wanted}))
-    usual = {"daily": (1, 2, 3, 4, 5, 6, 7), "weekdays": (1, 2, 3, 4, 5), "weekly": (1,)}[cadence]
-    return Schedule(Cadence(cadence), hour, zone, numbers[:1] if cadence == "weekly" and numbers else numbers or usual)
+
+def _read(form: "Form", topics: "Sequence[Topic]", before: "Subscriber") -> "Subscriber":
+    wanted = form.preferences(topics, before)
+    if form.errors:
+        raise ConfigError("\n".join(f"{name} {form.one(name)!r}: {wrong}" for name, wrong in form.errors.items()))
+    return wanted
 
 
 @subscribers_cli.command("list")
@@ -73,15 +79,13 @@ def subscribers_list(json: Json = False) -> None:
     if json:
         say_json([session.app.subscriptions.exported(reader) for reader in found])
         return
-    made = table("address", "standing", "cadence", "hour", "zone", "interests")
-    names = {topic.id: topic.name for topic in session.app.catalog.topics.all()}
+    rows, names = [], {topic.id: topic.name for topic in session.app.catalog.topics.all()}
     for reader in found:
         interest, schedule = reader.interest, reader.schedule
         wants = [names[topic] for topic in interest.topics] + [f"“{text}”" for text in interest.texts]
-        made.add_row(
-            reader.address, reader.standing, schedule.cadence, f"{schedule.hour}:00", schedule.zone, ", ".join(wants)
-        )
-    console().print(made)
+        when = schedule.cadence, f"{schedule.hour}:00", schedule.zone
+        rows.append((reader.address, reader.standing, *when, ", ".join(wants)))
+    say_table(("address", "standing", "cadence", "hour", "zone", "interests"), rows)
 
 
 @subscribers_cli.command("import")
@@ -117,25 +121,10 @@ def add_all(file: Path, reason: str, after: datetime | None = None) -> tuple[int
 
 
 def _import_one(row: dict[str, str], reason: str, after: datetime | None) -> None:
-    from dataclasses import replace
-
-    app = session.app
-
-    def listed(name: str) -> tuple[str, ...]:
-        return tuple(part.strip() for part in row.get(name, "").split(";") if part.strip())
-
-    interest, _ = app.subscriptions.interest(listed("topics"))
-    texts = interest.texts + listed("text")
-    interest = replace(
-        interest, texts=texts, keywords=listed("keywords"), authors=listed("authors"), exclusions=listed("exclusions")
-    )
-    defaults = app.settings.sign_up
-    hour, zone = int(row.get("hour") or defaults.hour), row.get("zone") or defaults.zone.key
-    if not 0 <= hour <= 23:
-        raise ConfigError(f"hour {hour} is not between 0 and 23")
-    schedule = _schedule(row.get("cadence") or "daily", row.get("days", ""), hour, zone)
-    count = int(row.get("count") or 10)
-    app.subscriptions.add(row.get("address", ""), interest, schedule, reason, count=count, after=after)
+    subscriptions = session.app.subscriptions
+    interest, _ = subscriptions.interest(f"{row.get('topics', '')};{row.get('text', '')}".split(";"))
+    wanted = _wanted(interest, row)
+    subscriptions.add(row.get("address", ""), wanted.interest, wanted.schedule, reason, count=wanted.count, after=after)
 
 
 @subscribers_cli.command("show")
@@ -154,8 +143,6 @@ def subscribers_profile(
     json: Json = False,
 ) -> None:
     """What was learned from a subscriber's votes, in words."""
-    from dataclasses import asdict
-
     reader, profiles = _subscriber(who), session.app.profiles
     if reset:
         say(f"{profiles.reset(reader)} votes forgotten")
@@ -170,7 +157,7 @@ def subscribers_profile(
             say(f"not in the catalog: {title}")
     found = profiles.shown(reader)
     if json:
-        say_json(asdict(found))
+        say_json(found)
         return
     origins = ", ".join(
         f"{number} {'' if origin == 'pasted' else 'by '}{origin}" for origin, number in found.origins.items()
@@ -197,18 +184,15 @@ def subscribers_set(
     ] = None,
 ) -> None:
     """Set what a subscriber can set, or show it; what is not named stays."""
-    from digest.services.subscriptions import Preferences
-    from digest.web.forms import Form
+    from digest.services.forms import Form
 
     reader, topics = _subscriber(who), session.app.subscriptions.topics()
-    form = Form.of(topics, Preferences.of(reader))
+    form = Form.of(topics, reader)
     for name, _, value in (setting.partition("=") for setting in settings or ()):
         if name not in form.typed:
             raise ConfigError(f"{name!r} cannot be set; choose from {', '.join(form.typed)}, as in count=5")
         form.typed[name] = value.split(",") if name in ("topic", "days") else [value]
-    wanted = form.preferences(topics, Preferences.of(reader))
-    if form.errors:
-        raise ConfigError("\n".join(f"{name}: {wrong}" for name, wrong in form.errors.items()))
+    wanted = _read(form, topics, reader)
     if settings:
         session.app.subscriptions.set(reader, wanted)
     for name, values in Form.of(topics, wanted).typed.items():

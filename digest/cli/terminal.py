@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -63,9 +64,13 @@ def say(text: str = "") -> None:
 
 
 def say_json(value: object) -> None:
+    """Dataclasses by their fields, all else that JSON does not know as text."""
     import json
 
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    def plain(of: Any) -> object:
+        return asdict(of) if is_dataclass(of) and not isinstance(of, type) else str(of)
+
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=plain))
 
 
 def console(*, markup: bool = False) -> "Console":
@@ -93,6 +98,13 @@ def health_table(reports: "Iterable[Report]") -> "Table":
         gone = f"no {' and '.join(of.lacking)} any more" if of.lacking else ""
         made.add_row(of.title, of.health, str(of.last or "-"), due, of.error or gone)
     return made
+
+
+def say_table(columns: Iterable[str], rows: Iterable[Iterable[object]], title: str | None = None) -> None:
+    made = table(*columns, title=title)
+    for row in rows:
+        made.add_row(*map(str, row))
+    console().print(made)
 
 
 @contextmanager

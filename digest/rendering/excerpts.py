@@ -35,10 +35,7 @@ _CUES = (  # a sentence gets the first weight of each row whose words it has
         (2.5, r"\bour (?:\w+ ){0,3}(?:method|approach|model|framework|system|algorithm)\b"),
         (2.0, r"\bwe\b"),
     ),
-    (
-        (3.0, rf"\b(?:{_RESULTS})\b.{{0,60}}\b(?:{_SHOWING})"),
-        (2.5, rf"\b(?:{_BETTER})"),
-    ),
+    ((3.0, rf"\b(?:{_RESULTS})\b.{{0,60}}\b(?:{_SHOWING})"), (2.5, rf"\b(?:{_BETTER})")),
     ((1.0, r"\d[\d.,]*\s?(?:%|×|x\b|times|points|percent|-fold)"),),
     (
         (-5.0, r"^(?:our |the )?(?:code|project|data|datasets?|models?)\b.*\bavailable\b|https?://|github"),

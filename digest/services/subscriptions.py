@@ -2,8 +2,8 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import Any
 
@@ -16,19 +16,7 @@ from digest.delivery.address import canonical, network, normal
 from digest.delivery.verdict import Stop, verdict
 from digest.errors import BadLink, DigestError, NotFound
 from digest.links import Links, Purpose, new_public_id
-from digest.model import (
-    WELCOME,
-    Cadence,
-    Interest,
-    Outgoing,
-    Schedule,
-    Standing,
-    State,
-    Steering,
-    Subscriber,
-    Topic,
-    Turn,
-)
+from digest.model import WELCOME, Cadence, Interest, Outgoing, Schedule, Standing, State, Subscriber, Topic, Turn
 from digest.rendering.press import letter
 from digest.services.printing import Printing
 
@@ -64,22 +52,6 @@ class Limits:
     address_day: int = 3
     network_hour: int = 20
     hour: int = 1000
-
-
-@dataclass(frozen=True)
-class Preferences:
-    """What a subscriber may set."""
-
-    interest: Interest
-    schedule: Schedule
-    count: int = 10
-    paused_until: date | None = None
-    minimum: int = 1
-    steering: Steering = field(default_factory=Steering)
-
-    @classmethod
-    def of(cls, reader: Subscriber) -> "Preferences":
-        return cls(*(getattr(reader, part.name) for part in fields(cls)))
 
 
 @dataclass
@@ -162,10 +134,6 @@ class Subscriptions:
         """Whose preferences these are. Raises BadLink, also when the person has been erased."""
         return self._known(self.links.read(token, Purpose.PREFERENCES))
 
-    def change(self, token: str, preferences: Preferences) -> None:
-        """Set the preferences, pause or go on. Raises BadLink."""
-        self.set(self.preferences(token), preferences)
-
     def may_leave(self, token: str) -> None:
         """Only looks: raises BadLink unless this link would unsubscribe somebody."""
         self.links.read(token, Purpose.UNSUBSCRIBE)
@@ -213,24 +181,23 @@ class Subscriptions:
             raise NotFound(f"there is no subscriber {who}; `digest subscribers list` shows all")
         return found
 
-    def set(self, subscriber: Subscriber, preferences: Preferences) -> None:
-        """Raises nothing."""
-        until = preferences.paused_until
+    def set(self, before: Subscriber, wanted: Subscriber) -> None:
+        """Their preferences, and with them pause or go on; who has left stays so."""
+        until = wanted.paused_until
         paused = until is not None and until > self.clock().date()
         standing = Standing.PAUSED if paused else Standing.ACTIVE
-        wanted = vars(preferences) | {"paused_until": until if paused else None, "standing": standing}
-        changed = replace(subscriber, **wanted)
-        if subscriber.standing is Standing.LEFT:
-            changed = replace(changed, standing=Standing.LEFT)
-        moved = changed.schedule != subscriber.schedule or changed.standing != subscriber.standing
-        moves = moved and not self._owed(subscriber)
+        if before.standing is Standing.LEFT:
+            standing = Standing.LEFT
+        changed = replace(wanted, paused_until=until if paused else None, standing=standing)
+        moved = (changed.schedule, standing) != (before.schedule, before.standing)
+        moves = moved and not self._owed(before)
         self.catalog.subscribers.put(changed, changed.schedule.next(self.clock()) if moves else None)
 
     def wake(self) -> int:
         """End the pauses that are over; how many."""
         over = self.catalog.subscribers.pauses_over(self.clock().date())
         for subscriber in over:
-            self.set(subscriber, replace(Preferences.of(subscriber), paused_until=None))
+            self.set(subscriber, replace(subscriber, paused_until=None))
         return len(over)
 
     def erase(self, subscriber: Subscriber) -> None:

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from digest.errors import DigestError, NotFound
-from digest.model import Subscriber
+from digest.model import MOST_PAPERS, Subscriber
 from digest.rendering.lint import Finding
 from digest.rendering.press import BUDGET
 from digest.rendering.review import LIGHT, review
@@ -45,7 +45,7 @@ class Asked:
         """From a query string; what cannot be read counts as not said."""
         count = query.get("count", "")
         texts = {name: query.get(name, "").strip() for name in ("who", "topics", "edition")}
-        return cls(**texts, count=min(max(int(count), 1), 50) if count.isdecimal() else 10)
+        return cls(**texts, count=min(max(int(count), 1), MOST_PAPERS) if count.isdecimal() else 10)
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,7 @@ class Gallery:
             shown["trouble"] = str(error)
         return self._templates.get_template("gallery.html").render(
             asked=asked,
+            most=MOST_PAPERS,
             readers=[reader.address for reader in self.app.catalog.subscribers.all()[:200]],
             editions=[day.isoformat() for day in self.app.catalog.editions.dates()],
             findings=self._findings(),

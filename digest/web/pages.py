@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
@@ -13,14 +13,15 @@ from starlette.requests import ClientDisconnect
 
 from digest.delivery.address import masked
 from digest.errors import AddressError, BadLink, CatalogError, NotFound
-from digest.model import Interest, Schedule
+from digest.model import MOST_PAPERS, Interest, Schedule, Subscriber
 from digest.rendering import words
 from digest.rendering.colour import readable
 from digest.rendering.page import card
+from digest.services import forms
+from digest.services.forms import Form
 from digest.services.profiles import VALUES
-from digest.services.subscriptions import Preferences, Proof
-from digest.web import forms, guard
-from digest.web.forms import Form, typed
+from digest.services.subscriptions import Proof
+from digest.web import guard
 
 if TYPE_CHECKING:
     from digest.app import App
@@ -31,6 +32,13 @@ CONFIRMING = "Yes, send me {name}."
 _ASSETS = {"style.css": "text/css", "zone.js": "text/javascript", "icon.svg": "image/svg+xml"}
 _HIDDEN = ("u", "confirm", "never", "preferences", "vote", "search")
 _ROBOTS = "User-agent: *\n" + "".join(f"Disallow: /{part}\n" for part in _HIDDEN)
+
+
+async def typed(request: Request) -> Form:
+    """The form that a request sent; empty for a body of another kind."""
+    body = (await request.body()).decode("utf-8", "replace")
+    return Form(parse_qs(body, keep_blank_values=True, errors="replace"))
+
 
 Typed = Annotated[Form, Depends(typed)]
 
@@ -53,11 +61,7 @@ class Pages:
         )
         self.templates.filters |= {"card": card, "clean": words.clean, "long": long}
         self.templates.filters |= {"masked": masked, "readable": readable}
-        self.templates.globals |= {
-            "publication": app.publication,
-            "root": self.root,
-            "DAYS": forms.DAYS,
-        }
+        self.templates.globals |= {"publication": app.publication, "root": self.root, "DAYS": forms.DAYS}
 
     def mount(self, web: FastAPI) -> None:
         """Every route and every error page onto *web*."""
@@ -99,7 +103,7 @@ class Pages:
 
     def home(self) -> Response:
         start = self.settings.sign_up
-        return self._form(Form.of((), Preferences(Interest(), Schedule(hour=start.hour, zone=str(start.zone)))))
+        return self._form(Form.of((), Subscriber(schedule=Schedule(hour=start.hour, zone=str(start.zone)))))
 
     def _form(self, form: Form, status: int = 200) -> Response:
         sample, topics = self.publish.page(None), self.subscriptions.topics()
@@ -114,7 +118,7 @@ class Pages:
         """One answer whoever asks (REQ-26)."""
         form.filled(self.subscriptions.form_age(form.one("form")))
         address, schedule = form.address(), form.schedule()
-        interest = form.interest(self.subscriptions.topics())
+        interest = form.interest(self.subscriptions.topics(), Interest())
         if not form.errors and not form.one("website"):  # nobody sees that field; only machines fill it
             try:
                 self.subscriptions.request(address, interest, schedule, self._proof(request, ASKING))
@@ -160,7 +164,7 @@ class Pages:
 
     def _preferences(self, token: str, form: Form | None = None, **outcome: Any) -> Response:
         subscriber, topics = self.subscriptions.preferences(token), self.subscriptions.topics()
-        form = form or Form.of(topics, Preferences.of(subscriber))
+        form = form or Form.of(topics, subscriber)
         return self.page(
             "preferences.html",
             422 if form.errors else 200,
@@ -168,17 +172,17 @@ class Pages:
             form=form,
             topics=topics,
             zones=forms.zone_names(),
-            most=forms.MOST_PAPERS,
+            most=MOST_PAPERS,
             votes=self.profiles.votes(subscriber),
             **{"saved": False, "pasted": None} | outcome,
         )
 
     def changed(self, token: str, form: Typed) -> Response:
         subscriber = self.subscriptions.preferences(token)
-        wanted = form.preferences(self.subscriptions.topics(), Preferences.of(subscriber))
+        wanted = form.preferences(self.subscriptions.topics(), subscriber)
         if form.errors:
             return self._preferences(token, form)
-        self.subscriptions.change(token, wanted)
+        self.subscriptions.set(subscriber, wanted)
         if form.one("forget"):
             self.profiles.reset(subscriber)
         return self._preferences(token, saved=True, pasted=self.profiles.like(subscriber, form.one("likes")))

@@ -10,7 +10,7 @@ from digest.catalog import consents
 from digest.errors import AddressError, BadLink, CatalogError, DigestError, NotFound
 from digest.links import Purpose
 from digest.model import WELCOME, Cadence, Interest, Outcome, Phase, Schedule, Standing, Steering
-from digest.services.subscriptions import KEPT, Preferences, Proof
+from digest.services.subscriptions import KEPT, Proof
 
 PROOF = Proof("192.0.2.1", "Browser", "http://127.0.0.1:8000/", "I want mail.")
 WEEKLY = Schedule(Cadence.WEEKLY, 8, "Europe/Berlin", (5,))
@@ -191,9 +191,8 @@ def test_a_link_for_one_purpose_does_nothing_else(app):
 
 def test_preferences_change_schedule_interest_and_the_next_turn(app, clock):
     ada = app.subscriptions.add("ada@example.org", Interest(), WEEKLY, "asked", after=clock())
-    link = app.links.sign(Purpose.PREFERENCES, ada.public_id)
     daily = Schedule(hour=9)
-    app.subscriptions.change(link, Preferences(Interest(texts=("x",)), daily, 5))
+    app.subscriptions.set(ada, replace(ada, interest=Interest(texts=("x",)), schedule=daily, count=5))
     assert (reader(app).schedule, reader(app).count) == (daily, 5)
     assert app.catalog.subscribers.next_due() == daily.next(NOW).due
 
@@ -201,7 +200,7 @@ def test_preferences_change_schedule_interest_and_the_next_turn(app, clock):
 def test_a_pause_ends_by_itself_without_making_up_for_the_turns_between(app, clock):
     ada = app.subscriptions.add("ada@example.org", Interest(), Schedule(), "asked", after=clock())
     steering, until = Steering(explore=3), (NOW + timedelta(days=10)).date()
-    app.subscriptions.set(ada, Preferences(ada.interest, ada.schedule, 5, until, 2, steering))
+    app.subscriptions.set(ada, replace(ada, count=5, paused_until=until, minimum=2, steering=steering))
     assert app.catalog.subscribers.due_chunks(NOW + timedelta(days=9), 10) == []
     clock.forward(days=10)
     assert app.subscriptions.wake() == 1
@@ -308,11 +307,11 @@ def test_a_letter_that_cannot_be_printed_leaves_its_request_in_the_queue(app, mo
 
 def test_a_new_schedule_does_not_take_away_the_welcome_nor_a_turn_that_is_due(app, clock):
     ada = app.subscriptions.add("ada@example.org", Interest(), Schedule(), "asked")
-    app.subscriptions.set(ada, Preferences(ada.interest, WEEKLY))
+    app.subscriptions.set(ada, replace(ada, schedule=WEEKLY))
     assert app.catalog.subscribers.turn(ada.id).label == WELCOME
     bob = app.subscriptions.add("bob@example.org", Interest(), Schedule(), "asked", after=clock())
     clock.forward(days=1)
-    app.subscriptions.set(bob, Preferences(bob.interest, WEEKLY))
+    app.subscriptions.set(bob, replace(bob, schedule=WEEKLY))
     assert app.catalog.subscribers.turn(bob.id).label == "2026-01-17"
 
 
@@ -336,7 +335,7 @@ def test_an_import_does_not_bring_back_who_has_left(app):
 def test_leaving_in_the_moment_preferences_are_saved_wins(app, monkeypatch):
     ada = app.subscriptions.add("ada@example.org", Interest(), WEEKLY, "asked")
     app.subscriptions.leave(app.links.sign(Purpose.UNSUBSCRIBE, ada.public_id))
-    app.subscriptions.set(ada, Preferences(ada.interest, Schedule()))
+    app.subscriptions.set(ada, replace(ada, schedule=Schedule()))
     assert reader(app).standing is Standing.LEFT
 
 

@@ -8,7 +8,6 @@ from factories import NOW, batch, listing
 
 from digest.errors import NotFound
 from digest.model import Interest, Schedule, Steering
-from digest.services.subscriptions import Preferences
 
 TITLES = (
     "Dense retrieval of passages",
@@ -35,7 +34,7 @@ def edition(app):
 
 
 def wants(app, ada, **preferences):
-    app.subscriptions.set(ada, replace(Preferences.of(ada), **preferences))
+    app.subscriptions.set(ada, replace(ada, **preferences))
     return app.catalog.subscribers.get(ada.id)
 
 

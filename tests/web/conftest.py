@@ -15,7 +15,6 @@ from digest.model import Cadence, Candidate, Card, Interest, Publication, Schedu
 from digest.rendering.press import Item
 from digest.services.library import Found, Hit, Page
 from digest.services.profiles import Ballot, Pasted, Votes
-from digest.services.subscriptions import Preferences
 from digest.web import create
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
@@ -90,9 +89,8 @@ class Subscriptions:
         self._check(token)
         return self.subscriber
 
-    def change(self, token: str, wanted: Preferences) -> None:
-        self._check(token)
-        self._act("change", wanted)
+    def set(self, before: Subscriber, wanted: Subscriber) -> None:
+        self._act("set", wanted)
 
     def leave(self, token: str) -> None:
         self._check(token)

@@ -83,7 +83,7 @@ def test_a_broken_template_is_named_on_the_page_and_nobody_is_unknown_in_silence
 
 def test_what_cannot_be_read_in_the_query_is_as_if_not_said():
     assert Asked.of({"count": "many", "topics": " a "}) == Asked(topics="a")
-    assert Asked.of({"count": "999"}).count == 50
+    assert Asked.of({"count": "999"}).count == 30
 
 
 @pytest.fixture

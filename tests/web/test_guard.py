@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.requests import Request
 
-from digest.web import SILENT, create, forms, guard
+from digest.services import forms
+from digest.web import SILENT, create, guard
 
 POSTS = ["/", "/confirm/good", "/never/good", "/preferences/good", "/u/good", "/vote/good/7/up"]
 PRIVATE = [

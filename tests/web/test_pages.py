@@ -381,6 +381,13 @@ def test_what_is_steered_by_elsewhere_stays_when_the_page_is_saved(app, web, act
     assert (acts[0][1].steering, acts[0][1].minimum) == (steering, 3)
 
 
+def test_a_topic_that_is_no_longer_offered_stays_ticked(app, web, acts):
+    interest = Interest({1: 2.5, 99: 1.0})
+    app.subscriptions.subscriber = replace(app.subscriptions.subscriber, interest=interest)
+    web.post("/preferences/good", data=PREFERENCES)
+    assert acts[0][1].interest.topics[99] == 1.0
+
+
 def test_pasted_papers_are_counted_and_the_unknown_told(web, acts, hostile):
     page = web.post("/preferences/good", data=PREFERENCES | {"likes": "2601.00001", "forget": "1"}).text
     assert acts[1:] == [("reset",), ("like", "2601.00001")]

@@ -1,19 +1,15 @@
 """What people type into forms, read into values of the model; what cannot be read is named for them to fix."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from functools import cache
 from typing import TypeVar
-from urllib.parse import parse_qs
 from zoneinfo import available_timezones
 
-from starlette.requests import Request
-
-from digest.model import Cadence, Interest, Schedule, Topic
+from digest.model import MOST_PAPERS, Cadence, Interest, Schedule, Subscriber, Topic
 from digest.rendering.words import clean
-from digest.services.subscriptions import Preferences
 
 T = TypeVar("T")
 N = TypeVar("N", int, float)
@@ -22,7 +18,6 @@ DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sun
 FASTEST = timedelta(seconds=3)
 """in which a person can fill in a form"""
 
-MOST_PAPERS = 30
 MOST_TEXTS = 5
 LONGEST_TEXT = 300
 MOST_LINES, LONGEST_LINE = 50, 100
@@ -47,7 +42,7 @@ class Form:
         self.errors: dict[str, str] = {}
 
     @classmethod
-    def of(cls, topics: Iterable[Topic], wanted: Preferences) -> "Form":
+    def of(cls, topics: Iterable[Topic], wanted: Subscriber) -> "Form":
         """The form as if these values had been typed."""
         interest, schedule, pause = wanted.interest, wanted.schedule, wanted.paused_until
         weekly, chosen = schedule.cadence is Cadence.WEEKLY, schedule.cadence is Cadence.WEEKDAYS
@@ -89,7 +84,7 @@ class Form:
             self.errors["address"] = "Please type the address that the mail should go to."
         return address
 
-    def preferences(self, topics: Iterable[Topic], before: Preferences) -> Preferences:
+    def preferences(self, topics: Sequence[Topic], before: Subscriber) -> Subscriber:
         """All as typed; fields that were not sent, and weights, stay as they were *before*."""
         steering = {name: self._number(name, getattr(before.steering, name), most) for name, most in LARGEST.items()}
         wanted = replace(
@@ -110,10 +105,11 @@ class Form:
             self.errors["minimum"] = f"A mail has at most {wanted.count} papers, so it would never come."
         return wanted
 
-    def interest(self, topics: Iterable[Topic], before: Interest | None = None) -> Interest:
+    def interest(self, topics: Sequence[Topic], before: Interest) -> Interest:
         """Ticks and texts as typed; weights and all else that the form does not show stay as they were *before*."""
-        before = before or Interest()
-        ticks = {topic.id: before.topics.get(topic.id, 1.0) for topic in topics if self.ticked("topic", topic.slug)}
+        unseen = before.topics.keys() - {topic.id for topic in topics}  # no longer offered
+        ticks = [topic.id for topic in topics if self.ticked("topic", topic.slug)]
+        weights = {number: before.topics.get(number, 1.0) for number in (*ticks, *sorted(unseen))}
         texts = tuple(filter(None, map(clean, self.one("texts").splitlines())))
         if len(texts) > MOST_TEXTS:
             self.errors["texts"] = f"Please keep it to {MOST_TEXTS} lines; these are {len(texts)}."
@@ -123,7 +119,7 @@ class Form:
         both = [line for line in lists["authors"] if line.casefold() in map(str.casefold, lists["exclusions"])]
         if both:
             self.errors["exclusions"] = f"You follow {both[0]} and leave them out; please do one of the two."
-        return replace(before, topics=ticks, texts=texts, **lists)
+        return replace(before, topics=weights, texts=texts, **lists)
 
     def _list(self, name: str, before: tuple[str, ...]) -> tuple[str, ...]:
         if name not in self.typed:
@@ -156,11 +152,10 @@ class Form:
         return self._choice("events", {"yes": True, "no": False}, "Please choose yes or no.")
 
     def schedule(self) -> Schedule:
-        cadence = self._choice("cadence", _CADENCES, "Please choose how often the mail should come.")
+        cadence = self._choice("cadence", _CADENCES, "Please choose how often: daily, weekdays or weekly.")
         hour = self._choice("hour", _HOURS, "Please choose an hour between 0 and 23.")
-        zone = self._choice(
-            "zone", _zones(), "There is no such time zone; try one like Europe/Berlin, or UTC.", _folded
-        )
+        unknown = "There is no such time zone; try one like Europe/Berlin, or UTC."
+        zone = self._choice("zone", _zones(), unknown, _folded)
         return Schedule(cadence, hour, zone, self._days(cadence))
 
     def _days(self, cadence: Cadence) -> tuple[int, ...]:
@@ -191,12 +186,6 @@ class Form:
         if typed not in allowed:
             self.errors[name] = error
         return allowed.get(typed, next(iter(allowed.values())))
-
-
-async def typed(request: Request) -> Form:
-    """The form that a request sent; empty for a body of another kind."""
-    body = (await request.body()).decode("utf-8", "replace")
-    return Form(parse_qs(body, keep_blank_values=True, errors="replace"))
 
 
 def zone_names() -> list[str]:
