@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from digest.cli.terminal import PLAIN, Json, console, day, say, say_json, session, table
+from digest.cli.terminal import PLAIN, Json, day, say, say_json, say_table, session
 
 cli = typer.Typer(**PLAIN)
 
@@ -21,18 +21,15 @@ def search(
     """Find papers among the newest, best first; the score says how well each fits, from 0 to 1."""
     found = session.app.library.search(query, most)
     if json:
-        from dataclasses import asdict
-
-        say_json(asdict(found))
+        say_json(found)
         return
     if not found.hits:
         say(f"no paper fits “{query}”" + (f"; did you mean {' or '.join(found.meant)}?" if found.meant else ""))
         return
-    made = table("paper", "date", "title", "address", "score")
-    for hit in found.hits:
-        address = hit.card.links[0][1] if hit.card.links else ""
-        made.add_row(str(hit.card.paper), str(hit.card.announced), hit.card.title, address, f"{hit.score:.2f}")
-    console().print(made)
+    addresses = (hit.card.links[0][1] if hit.card.links else "" for hit in found.hits)
+    told = zip(found.hits, addresses, strict=True)
+    rows = ((hit.card.paper, hit.card.announced, hit.card.title, at, f"{hit.score:.2f}") for hit, at in told)
+    say_table(("paper", "date", "title", "address", "score"), rows)
 
 
 @cli.command()
@@ -46,9 +43,7 @@ def why(
     app = session.app
     found = app.explain.why(app.subscriptions.find(subscriber), paper, day(edition) if edition else None)
     if json:
-        from dataclasses import asdict
-
-        say_json(asdict(found))
+        say_json(found)
         return
     mail = f"the mail of {found.turn} ({found.state})" if found.turn else "the mail that would be sent now"
     say(f"{found.card.title}\nedition of {found.edition}")

@@ -17,8 +17,8 @@ from digest.cli.terminal import (
     interest_in,
     say,
     say_json,
+    say_table,
     session,
-    table,
 )
 from digest.errors import NotFound
 
@@ -36,13 +36,20 @@ def editions(json: Json = False) -> None:
     """The editions, newest first, and what became of their digests."""
     app = session.app
     counts = app.catalog.deliveries.by_edition()
+    found = [(when, counts.get(when, {})) for when in app.catalog.editions.dates()]
     if json:
-        say_json([{"date": when, **counts.get(when, {})} for when in app.catalog.editions.dates()])
+        say_json([{"date": when, **states} for when, states in found])
         return
-    made = table("edition", "digests")
-    for when in app.catalog.editions.dates():
-        made.add_row(str(when), ", ".join(f"{number} {state}" for state, number in counts.get(when, {}).items()))
-    console().print(made)
+    rows = ((when, ", ".join(f"{number} {state}" for state, number in states.items())) for when, states in found)
+    say_table(("edition", "digests"), rows)
+
+
+def _count(papers: int) -> int:
+    from digest.model import MOST_PAPERS
+
+    if 1 <= papers <= MOST_PAPERS:
+        return papers
+    raise typer.BadParameter(f"a mail has 1 to {MOST_PAPERS} papers")
 
 
 @cli.command()
@@ -50,7 +57,7 @@ def preview(
     subscriber: Annotated[str | None, typer.Argument(help="address or public id of a subscriber")] = None,
     topics: Annotated[str | None, typer.Option(help='names, separated by commas: "a,b"; others are free text')] = None,
     edition: Annotated[str | None, typer.Option(metavar="DATE")] = None,
-    count: Annotated[int, typer.Option(min=1, max=50, help="papers at most, with --topics")] = 10,
+    count: Annotated[int, typer.Option(help="papers at most, with --topics", callback=_count)] = 10,
     html: Annotated[Path | None, typer.Option(help="write the HTML part to this file")] = None,
     text: Annotated[bool, typer.Option("--text", help="print the plain-text part")] = False,
     eml: Annotated[Path | None, typer.Option(help="write the whole message to this file")] = None,
@@ -131,9 +138,7 @@ def status(json: Json = False) -> None:
     """Counts and health; exit code 1 when a person should look."""
     found = session.app.doctor.status()
     if json:
-        from dataclasses import asdict
-
-        say_json(asdict(found))
+        say_json(found)
     else:
         edition = f"{found.editions}, newest {found.newest}" if found.newest else "none yet"
         say(f"papers       {found.papers}\neditions     {edition}")
@@ -157,14 +162,12 @@ def health() -> int:
 @cli.command()
 def lint(json: Json = False) -> None:
     """Check the mail templates, ours and yours: exit code 4 when one has an error, notes are for information."""
-    from dataclasses import asdict
-
     from digest.rendering.review import review
 
     app = session.app
     findings = review(app.templates, app.publication, app.mail_clients)
     if json:
-        say_json([asdict(finding) for finding in findings])
+        say_json(findings)
     for found in () if json else findings:
         say(f"{found.file}{f':{found.line}' if found.line else ''}: {found.severity}: {found.message} [{found.rule}]")
     errors = sum(found.severity == "error" for found in findings)
@@ -184,8 +187,6 @@ def topics(
     json: Json = False,
 ) -> None:
     """The topics that subscribers can tick."""
-    from dataclasses import asdict
-
     from digest import config
 
     known = config.library() if library else session.app.subscriptions.topics()
@@ -193,34 +194,25 @@ def topics(
     if not found and within:
         raise NotFound(f"no topic lies in {within!r}; try an archive, like cs, or a category")
     if json:
-        say_json([asdict(topic) for topic in found])
+        say_json(found)
         return
-    made = table("topic", "slug", "field", "description")
-    for topic in found:
-        made.add_row(topic.name, topic.slug, topic.field, topic.description)
-    console().print(made)
-
-
-EditionDate = Annotated[str | None, typer.Option("--edition", metavar="DATE")]
-StateName = Annotated[
-    str | None, typer.Option("--state", help="pending sending sent failed suppressed expired uncertain skipped")
-]
+    say_table(("topic", "slug", "field", "description"), ((t.name, t.slug, t.field, t.description) for t in found))
 
 
 @deliveries_cli.callback(invoke_without_command=True)
 def deliveries(
-    context: typer.Context, edition: EditionDate = None, state: StateName = None, json: Json = False
+    context: typer.Context,
+    edition: Annotated[str | None, typer.Option(metavar="DATE")] = None,
+    state: Annotated[
+        str | None, typer.Option(help="pending sending sent failed suppressed expired uncertain skipped")
+    ] = None,
+    json: Json = False,
 ) -> None:
-    """Who got it, and who did not and why."""
-    if context.invoked_subcommand is None:
-        deliveries_list(edition, state, json)
-
-
-@deliveries_cli.command("list")
-def deliveries_list(edition: EditionDate = None, state: StateName = None, json: Json = False) -> None:
-    """One line a turn: whose, its state and why."""
+    """Who got it, and who did not and why: one line a turn."""
     from digest.model import State
 
+    if context.invoked_subcommand:
+        return
     app = session.app
     if state and state not in list(State):
         raise typer.BadParameter(f"{state!r} is no state; choose from {', '.join(State)}")
@@ -229,12 +221,10 @@ def deliveries_list(edition: EditionDate = None, state: StateName = None, json: 
     if json:
         say_json([{"id": d.digest.id, "turn": d.digest.turn, "state": d.state, "reason": d.reason} for d in rows])
         return
-    made = table("id", "subscriber", "turn", "papers", "state", "why")
-    addresses = app.catalog.subscribers.addresses({d.digest.subscriber for d in rows})
-    for d in rows:
-        who = addresses[d.digest.subscriber]
-        made.add_row(str(d.digest.id), who, d.digest.turn, str(len(d.digest.picks)), d.state, d.reason)
-    console().print(made)
+    who = app.catalog.subscribers.addresses({d.digest.subscriber for d in rows})
+    pairs = [(row.digest, row) for row in rows]
+    told = ((d.id, who[d.subscriber], d.turn, len(d.picks), row.state, row.reason) for d, row in pairs)
+    say_table(("id", "subscriber", "turn", "papers", "state", "why"), told)
 
 
 @deliveries_cli.command("show")

@@ -1,10 +1,11 @@
 """Papers: what is known of one, which are one, and what curators pick."""
 
+from datetime import datetime
 from typing import Annotated
 
 import typer
 
-from digest.cli.terminal import PLAIN, Json, console, say, say_json, session, table
+from digest.cli.terminal import PLAIN, Json, say, say_json, say_table, session
 
 cli = typer.Typer(**PLAIN)
 papers_cli = typer.Typer(help="What is known of a paper, and which papers are one.", **PLAIN)
@@ -18,9 +19,7 @@ def papers_show(paper: Paper, json: Json = False) -> None:
     app = session.app
     found = app.catalog.papers.record(app.library.find(paper).paper)
     if json:
-        from dataclasses import asdict
-
-        say_json(asdict(found))
+        say_json(found)
         return
     card = found.card
     say(f"{card.paper}  {card.title}\n{', '.join(card.authors)}\n{card.abstract}")
@@ -37,16 +36,12 @@ def papers_show(paper: Paper, json: Json = False) -> None:
         ("events", ("at", "what", "which"), found.events),
         ("merges", ("at", "paper", "part of", "because", "undone"), found.merges),
     ):
-        made = table(*columns, title=title)
-        for row in rows:
-            made.add_row(
-                *(
-                    "" if cell is None else f"{cell:%Y-%m-%d %H:%M}" if hasattr(cell, "hour") else f"{cell}"
-                    for cell in row
-                )
-            )
         if rows:
-            console().print(made)
+            say_table(columns, (map(_cell, row) for row in rows), title)
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else f"{value:%Y-%m-%d %H:%M}" if isinstance(value, datetime) else str(value)
 
 
 @papers_cli.command("rising")
@@ -56,14 +51,11 @@ def papers_rising(count: Annotated[int, typer.Option(min=1, help="how many at mo
     gains = {key: gain for key, gain in app.catalog.papers.gains(session.now()).items() if gain > 0}
     fastest = sorted(gains.items(), key=lambda item: (-item[1], item[0]))[:count]
     cards = app.catalog.papers.cards({paper for (paper, _, _), _ in fastest})
-    made = table("in a day", "kind", "source", "paper", "title")
     rows = [(round(gain, 1), kind, source, paper, cards[paper].title) for (paper, source, kind), gain in fastest]
     if json:
         say_json([dict(zip(("gained", "kind", "source", "paper", "title"), row, strict=True)) for row in rows])
         return
-    for gain, *row in rows:
-        made.add_row(f"+{gain:,.0f}", *map(str, row))
-    console().print(made)
+    say_table(("in a day", "kind", "source", "paper", "title"), ((f"+{gain:,.0f}", *row) for gain, *row in rows))
 
 
 @papers_cli.command("merge")

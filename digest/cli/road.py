@@ -1,28 +1,13 @@
 """The road, stage by stage: collect, publish, deliver, and what to do when sending stopped."""
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from digest import clock
-from digest.cli.terminal import (
-    PLAIN,
-    Json,
-    console,
-    day,
-    edition_id,
-    progress,
-    say,
-    say_json,
-    session,
-    table,
-    watching,
-)
+from digest.cli.terminal import PLAIN, Json, day, edition_id, progress, say, say_json, say_table, session, watching
 from digest.errors import NotFound
-
-if TYPE_CHECKING:
-    pass
 
 cli = typer.Typer(**PLAIN)
 
@@ -31,18 +16,16 @@ cli = typer.Typer(**PLAIN)
 def collect(sources: Annotated[list[str] | None, typer.Argument(help="their names; all when left out")] = None) -> None:
     """Ask the sources now."""
     app, failed, told = session.app, 0, list[str]()
-    made = table("source", "new", "merged", "known", "signals", "seconds")
+    rows = []
     with progress("collecting", len(sources or app.sources)) as step:
         for collected in app.collect.collect(sources or ()):
             step()
             taken, failed = collected.taken, failed + (collected.error is not None and not collected.day)
             numbers = [taken.new, taken.merged, taken.known, taken.signals] if taken else ["-"] * 4
-            made.add_row(
-                f"{collected.source} {collected.day or ''}".rstrip(), *map(str, numbers), f"{collected.seconds:.1f}"
-            )
+            rows.append((f"{collected.source} {collected.day or ''}".rstrip(), *numbers, f"{collected.seconds:.1f}"))
             warnings = collected.batch.warnings[:3] if collected.batch else ()
             told += [str(collected.error)] if collected.error else [f"{collected.source}: {w}" for w in warnings]
-    console().print(made)
+    say_table(("source", "new", "merged", "known", "signals", "seconds"), rows)
     for trouble in told:
         typer.echo(f"! {trouble}", err=True)
     if failed and failed == len(sources or app.sources):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from digest import __version__
-from digest.cli.terminal import PLAIN, Json, console, health_table, say, say_json, session, table
+from digest.cli.terminal import PLAIN, Json, console, health_table, say, say_json, say_table, session
 from digest.errors import NotFound, SourceError
 
 if TYPE_CHECKING:
@@ -48,16 +48,14 @@ def sources_test(
     batch = found.batch
     if json:
         entries = [_entry(listing) for listing in batch.listings]
-        say_json(
-            {"kind": found.kind, "title": found.title, "health": found.health}
-            | {"entries": entries, "warnings": batch.warnings}
-        )
+        said = {"kind": found.kind, "title": found.title, "health": found.health}
+        say_json(said | {"entries": entries, "warnings": batch.warnings})
         return
-    made = table("announced", "ids", "title", title=f"{found.title or what} ({found.kind}, {found.health})")
-    for listing in batch.listings:
-        at = f"{listing.announced:%Y-%m-%d}" if listing.announced else "-"
-        made.add_row(at, "\n".join(f"{k}:{v}" for k, v in listing.ids.items()), listing.title)
-    console().print(made)
+    rows = (
+        (of.announced.date() if of.announced else "-", "\n".join(map(":".join, of.ids.items())), of.title)
+        for of in batch.listings
+    )
+    say_table(("announced", "ids", "title"), rows, f"{found.title or what} ({found.kind}, {found.health})")
     say("\n".join([f"{len(batch.listings)} listings", *batch.warnings]))
 
 

@@ -13,14 +13,7 @@ from digest import clock
 from digest.cli.look import health
 from digest.cli.road import collect, publish, send
 from digest.cli.subscribers import add_all
-from digest.cli.terminal import (
-    PLAIN,
-    console,
-    moment,
-    say,
-    session,
-    table,
-)
+from digest.cli.terminal import PLAIN, console, moment, say, session, table
 from digest.errors import ConfigError, DigestError
 
 if TYPE_CHECKING:
