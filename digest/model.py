@@ -20,6 +20,10 @@ Day = date
 # ---------------------------------------------------------------- what sources say
 
 
+NAMED = "named"
+"""announces nothing: somebody asked for the paper"""
+
+
 @dataclass(frozen=True, slots=True)
 class Listing:
     """What one source says about one paper, cleaned: plain text, no markup, one line per field except the abstract."""
@@ -41,7 +45,7 @@ class Listing:
     announced: datetime | None = None
     updated: datetime | None = None
     announce_type: str | None = None
-    """arXiv's word: `new`, `cross`, `replace`, `replace-cross`"""
+    """arXiv's word: `new`, `cross`, `replace`, `replace-cross`; or NAMED"""
     version: int = 0
     """of the paper; 0 where the source does not tell"""
     signals: Mapping[str, float] = field(default_factory=dict)

@@ -18,7 +18,7 @@ from digest.catalog import tables as t
 from digest.catalog.language import language
 from digest.catalog.store import chunks
 from digest.errors import NotFound
-from digest.model import Listing, look_again
+from digest.model import NAMED, Listing, look_again
 
 PERSISTENT = ("arxiv", "doi", "preprint", "pmid")
 """a paper is never matched by a weaker identifier when one of these disagrees; addresses change, these do not"""
@@ -188,8 +188,8 @@ class Merge:
         return paper
 
     def _since(self, listing: Listing, announced: datetime) -> datetime | None:
-        """The moment a paper becomes news; None for a new version of one that was never announced to us."""
-        if _replaces(listing):
+        """The moment a paper becomes news; None for one that was never announced to us."""
+        if _replaces(listing) or listing.announce_type == NAMED:
             return None
         return self._noticed(announced, bool(listing.signals))
 
@@ -236,6 +236,9 @@ class Merge:
         mentioned = not (row["abstract"] or row["authors"]) and (listing.abstract or listing.authors)
         if renewed or mentioned:
             row |= {"title": listing.title, "authors": list(listing.authors) or row["authors"]}
+        if row["since"] is None and listing.announced:
+            row["announced"] = min(listing.announced, self.now)
+            row["since"] = self._since(listing, row["announced"])
         if listing.abstract and (renewed or len(listing.abstract) > 2 * len(row["abstract"])):
             row["abstract"] = listing.abstract
         row["authors"] = row["authors"] or list(listing.authors)

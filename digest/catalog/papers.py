@@ -135,6 +135,14 @@ class Papers:
                 found |= {(r.scheme, r.value): r.part_of or r.id for r in rows}
         return [next((found[s, ids[s]] for s in SCHEMES if (s, ids.get(s)) in found), None) for ids in wanted]
 
+    def bare(self, source: str, after: datetime) -> list[str]:
+        """arXiv ids of papers that *source* named after that moment, of which nobody has said more; newest first."""
+        p, seen, ids = t.papers.c, t.listings.c, t.paper_ids.c
+        named = select(ids.value).join(t.papers, p.id == ids.paper_id).join(t.listings, seen.paper_id == p.id)
+        named = named.where(ids.scheme == "arxiv", p.abstract == "", seen.source == source, seen.first_seen > after)
+        with self._store.read() as db:
+            return list(db.scalars(named.order_by(seen.first_seen.desc(), ids.value)))
+
     def cards(self, numbers: Collection[int]) -> dict[int, Card]:
         """Papers as they are now, that of a part being the whole's; those that do not exist are left out."""
         p = t.papers.c

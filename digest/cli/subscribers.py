@@ -153,6 +153,8 @@ def subscribers_profile(
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"it cannot be read: {error}", file=like) from error
         say(f"{len(pasted.liked)} papers count from now on")
+        if pasted.awaited:
+            say(f"arXiv is asked about {len(pasted.awaited)} at the next `digest collect`: {', '.join(pasted.awaited)}")
         for title in pasted.unknown:
             say(f"not in the catalog: {title}")
     found = profiles.shown(reader)

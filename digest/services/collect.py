@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from functools import partial
 
 from digest.catalog import Catalog
@@ -12,6 +12,7 @@ from digest.clock import Clock, elapsed
 from digest.errors import NotFound, SourceError
 from digest.model import Batch, Memory
 from digest.sources import Dated, Source, Watching
+from digest.sources.arxiv_api import named
 from digest.sources.health import again
 from digest.sources.http import Http
 
@@ -20,6 +21,12 @@ AT_ONCE = 64
 
 PATIENCE = 1.0
 """seconds that all wait for whose turn it is"""
+
+PASTED = "pasted"
+"""the source of papers that subscribers named and nobody announced"""
+
+ASKED_FOR, AT_A_TIME = timedelta(days=2), 100
+"""how long they are asked for, and how many at most in one go"""
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,12 @@ class Collect:
                 for day in again(records[source.name], self.clock(), grows=source.grows)
             ]
         )
+        yield from self._collected(self._asked_for())
+
+    def _asked_for(self) -> list[Callable[[], Collected]]:
+        """To ask arXiv for what subscribers pasted and nobody has told of; for some days, since not all exists."""
+        papers = self.catalog.papers.bare(PASTED, self.clock() - ASKED_FOR)[:AT_A_TIME]
+        return [partial(_ask, PASTED, None, partial(named, PASTED, papers, self.http))] if papers else []
 
     def _named(self, names: Sequence[str]) -> list[Source]:
         known = {source.name: source for source in self.sources}

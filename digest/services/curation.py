@@ -3,14 +3,13 @@
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import quote
 
 from digest.catalog import Catalog
 from digest.clock import Clock
 from digest.errors import NotFound
-from digest.model import Batch, Card, Memory
+from digest.model import Card
 from digest.services.library import Library
-from digest.sources.arxiv_api import ArxivApiSource
+from digest.sources.arxiv_api import named
 from digest.sources.cited import cited
 from digest.sources.http import Http
 
@@ -42,11 +41,10 @@ class Curation:
         arxiv = next((listing.ids["arxiv"] for listing in cited(paper)[:1] if "arxiv" in listing.ids), None)
         if arxiv is None:
             raise NotFound(f"{paper:.100} is unknown here, and only arXiv can be asked; collect a source that has it")
-        url = f"https://export.arxiv.org/api/query?id_list={quote(arxiv)}"
-        listings = ArxivApiSource(SOURCE, url=url).fetch(self.http, Memory()).listings
-        if not listings:
+        found = named(SOURCE, [arxiv], self.http)
+        if not found.listings:
             raise NotFound(f"arXiv has no paper {arxiv}")
-        self.catalog.papers.take(SOURCE, Batch(listings), self.clock())
+        self.catalog.papers.take(SOURCE, found, self.clock())
         return self.library.find(arxiv)
 
     def proven(self, name: str, secret: str) -> bool:

@@ -8,7 +8,8 @@ from digest.catalog import Catalog
 from digest.clock import Clock
 from digest.errors import BadLink
 from digest.links import Links, Purpose
-from digest.model import Card, Subscriber
+from digest.model import NAMED, Batch, Card, Listing, Subscriber
+from digest.services.collect import PASTED
 from digest.services.library import Hit, Library
 from digest.sources.cited import cited
 
@@ -35,9 +36,11 @@ class Votes:
 
 @dataclass(frozen=True)
 class Pasted:
-    """What became of pasted papers: those that count from now on, and those that are not in the catalog."""
+    """What became of pasted papers: those that count from now on, those that do as soon as arXiv has told of them, and
+    those that nobody can be asked about."""
 
     liked: list[Card]
+    awaited: list[str]
     unknown: list[str]
 
 
@@ -79,13 +82,22 @@ class Profiles:
         return Votes(token, self.catalog.votes.history(subscriber.id)[::-1])
 
     def like(self, subscriber: Subscriber, pasted: str) -> Pasted:
-        """Count the papers of a pasted text as voted up, as far as they are in the catalog."""
-        listings = cited(pasted)
-        numbers = self.catalog.papers.named(listings)
-        known = {number for number in numbers if number is not None}
-        self.catalog.votes.put_all(subscriber.id, known, 1, "pasted", self.clock())
-        unknown = [listing.title for listing, number in zip(listings, numbers, strict=True) if number is None]
-        return Pasted(list(self.catalog.papers.cards(sorted(known)).values()), unknown)
+        """Count the papers of a pasted text as voted up; those of arXiv that are unknown here get known by their ids.
+
+        Nothing else of what was pasted is believed.
+        """
+        listings, papers, now = cited(pasted), self.catalog.papers, self.clock()
+        known = papers.named(listings)
+        lacking = [listing for listing, number in zip(listings, known, strict=True) if number is None]
+        if bare := [_bare(listing.ids["arxiv"]) for listing in lacking if "arxiv" in listing.ids]:
+            papers.take(PASTED, Batch(tuple(bare), news=False), now)
+        counted = {number for number in papers.named(listings) if number is not None}
+        self.catalog.votes.put_all(subscriber.id, counted, 1, PASTED, now)
+        return Pasted(
+            list(papers.cards({number for number in known if number is not None}).values()),
+            [listing.title for listing in lacking if "arxiv" in listing.ids],
+            [listing.title for listing in lacking if "arxiv" not in listing.ids],
+        )
 
     def shown(self, subscriber: Subscriber) -> Profile:
         history = self.catalog.votes.history(subscriber.id)
@@ -103,3 +115,8 @@ class Profiles:
     def reset(self, subscriber: Subscriber) -> int:
         """Forget every vote; how many."""
         return self.catalog.votes.reset(subscriber.id)
+
+
+def _bare(arxiv: str) -> Listing:
+    links = {"abstract": f"https://arxiv.org/abs/{arxiv}"}
+    return Listing(PASTED, arxiv, arxiv, ids={"arxiv": arxiv}, links=links, announce_type=NAMED)

@@ -3,10 +3,11 @@
 The API knows no announcements: a paper is dated by its first version, and `updated` by its latest.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
-from digest.model import Batch, Memory
+from digest.model import NAMED, Batch, Memory
 from digest.sources import arxiv, batch, feed
 from digest.sources.http import Answer, Http
 
@@ -36,6 +37,13 @@ class ArxivApiSource:
 
 
 SOURCE = ArxivApiSource
+
+
+def named(source: str, papers: Sequence[str], http: Http) -> Batch:
+    """What arXiv says of the papers with these ids. It is no news of theirs."""
+    url = f"{arxiv.API}?{urlencode({'id_list': ','.join(papers), 'max_results': len(papers)})}"
+    found = ArxivApiSource(source, url=url).fetch(http, Memory())
+    return Batch(tuple(replace(paper, announce_type=NAMED) for paper in found.listings), news=False)
 
 
 def owns(answer: Answer) -> bool:

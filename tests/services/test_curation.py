@@ -33,7 +33,7 @@ def test_each_curator_has_one_voice_for_a_paper(app, curation):
 def test_arxiv_is_asked_for_what_is_unknown_and_an_old_paper_is_news_by_the_pick(app, curation):
     card = curation.pick("2202.12139", "AK")
     assert card.title
-    assert curation.http.asked == ["https://export.arxiv.org/api/query?id_list=2202.12139"]
+    assert curation.http.asked == ["https://export.arxiv.org/api/query?id_list=2202.12139&max_results=1"]
     assert app.catalog.papers.news(NOW - timedelta(days=7), NOW) == [(card, NOW)]
 
 

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from factories import NOW, batch, listing
+from served import DOCUMENTS, Served
 
 from digest.errors import BadLink, NotFound
 from digest.links import Purpose
@@ -118,10 +119,41 @@ def test_who_was_erased_votes_no_more(app, papers, ada):
 
 
 def test_pasted_papers_count_where_they_are_known_and_are_told_where_they_are_not(app, papers, ada):
-    pasted = app.profiles.like(ada, f"2601.00001 2601.99999\n@a{{b, title={{{TITLES[3]}}}, author={{Bxxxxy, Ada}}}}")
+    pasted = app.profiles.like(ada, f"2601.00001 10.5555/x\n@a{{b, title={{{TITLES[3]}}}, author={{Bxxxxy, Ada}}}}")
     assert [card.title for card in pasted.liked] == [TITLES[0], TITLES[3]]
-    assert pasted.unknown == ["2601.99999"]
+    assert (pasted.awaited, pasted.unknown) == ([], ["10.5555/x"])
     assert app.catalog.votes.of([ada.id]) == {ada.id: ((1, 1), (4, 1))}
+
+
+def test_arxiv_is_asked_about_pasted_papers_that_nobody_announced_and_they_are_no_news(app, papers, ada, clock):
+    news = app.catalog.papers.news(NOW - timedelta(days=7), NOW)
+    pasted = app.profiles.like(ada, "@a{b, title={A lie}, author={Nobody, N}, eprint={2202.12139}}")
+    assert (pasted.liked, pasted.awaited, pasted.unknown) == ([], ["A lie"], [])
+    app.http = Served((DOCUMENTS / "arxiv_api.xml").read_bytes())
+    clock.forward(hours=1)
+    for expected in (1, 0):
+        assert [c.source for c in app.collect.collect()] == ["pasted"] * expected
+    assert app.http.asked == ["https://export.arxiv.org/api/query?id_list=2202.12139&max_results=1"]
+    (card,) = app.profiles.shown(ada).up
+    assert card.abstract
+    assert card.title != "A lie"
+    assert app.catalog.papers.news(NOW - timedelta(days=7), clock()) == news
+
+
+def test_what_arxiv_does_not_have_is_asked_for_two_days(app, ada, clock):
+    app.http = Served(b"<html>down</html>")
+    app.profiles.like(ada, "2601.99999")
+    assert [str(c.error) for c in app.collect.collect()] != ["None"]
+    clock.forward(days=3)
+    assert list(app.collect.collect()) == []
+
+
+def test_a_paper_that_was_pasted_before_its_announcement_is_news_when_it_comes(app, ada, clock):
+    app.profiles.like(ada, "2601.00009")
+    assert app.catalog.papers.news(NOW - timedelta(days=7), NOW) == []
+    clock.forward(hours=5)
+    app.catalog.papers.take("arxiv", batch(listing("2601.00009", title="Announced", announced=clock())), clock())
+    assert [(card.title, since) for card, since in app.catalog.papers.news(NOW, clock())] == [("Announced", clock())]
 
 
 def test_a_profile_is_told_in_words(app, papers, ada):

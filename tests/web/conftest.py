@@ -177,7 +177,7 @@ class Profiles:
     def like(self, subscriber: Subscriber, pasted: str) -> Pasted:
         if pasted:
             self.subscriptions._act("like", pasted)
-        return Pasted([], [HOSTILE] if pasted else [])
+        return Pasted([], ["2601.00002"] if pasted else [], [HOSTILE] if pasted else [])
 
     def reset(self, subscriber: Subscriber) -> None:
         self.subscriptions._act("reset")

@@ -392,6 +392,7 @@ def test_pasted_papers_are_counted_and_the_unknown_told(web, acts, hostile):
     page = web.post("/preferences/good", data=PREFERENCES | {"likes": "2601.00001", "forget": "1"}).text
     assert acts[1:] == [("reset",), ("like", "2601.00001")]
     assert "not in our catalog" in page
+    assert "arXiv is asked about 1" in page
     assert hostile not in page
     assert 'href="/vote/good/7"' in page
 
