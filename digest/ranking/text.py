@@ -7,9 +7,10 @@ unrelated, 1 is spot on. The constants were set on topics curated by people and 
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, count, pairwise
 from typing import Any
 
 import numpy as np
@@ -58,13 +59,14 @@ TELLS = 0.01  # of it a word must make so much to be named: a word that neither 
 _ES = re.compile(r"(?<=\w)(?:(?<=[cs]h)|(?<=ss)|(?<=zz)|(?<=x))e$")
 _BRITISH = re.compile(r"(?<=\w\w)is(?=(?:e|ed|er|ing|ation)$)")
 _SUFFIX = re.compile(r"(?<=\w{4})(?:ations?|ions?|ings?|ments?|ed|er|or|al|ive|e)$")
+_ENDS = (*"sngtdrle",)  # of words that may have such a suffix
 
 
 def fold(word: str) -> str:
     """A lower-case word without its plural: what two readers would call the same word."""
     if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
         word = word[:-3] + "y" if word.endswith("ies") and len(word) > 4 else word[:-1]
-    return _ES.sub("", word)
+    return _ES.sub("", word) if word.endswith("e") else word
 
 
 def folded(text: str) -> list[str]:
@@ -77,27 +79,10 @@ _SILENT = frozenset(map(fold, STOP.split()))
 
 def stem(word: str) -> str:
     """What related folded words share, "" for one that says nothing: good for finding papers, too loose to exclude."""
-    return "" if word in _SILENT else _SUFFIX.sub("", _BRITISH.sub("iz", word))
-
-
-class _Folds(dict[str, str]):
-    """`fold`, remembered."""
-
-    def __missing__(self, word: str) -> str:
-        self[word] = result = fold(word)
-        return result
-
-
-class _Columns(dict[str, int]):
-    """Folded word to the column of its stem, -1 when it says nothing; reading an unknown word adds it."""
-
-    def __init__(self) -> None:
-        self.stems: dict[str, int] = {}
-
-    def __missing__(self, word: str) -> int:
-        root = stem(word)
-        self[word] = column = self.stems.setdefault(root, len(self.stems)) if root else -1
-        return column
+    if word in _SILENT:
+        return ""
+    word = _BRITISH.sub("iz", word) if "is" in word else word
+    return _SUFFIX.sub("", word) if word.endswith(_ENDS) else word
 
 
 @dataclass(frozen=True)
@@ -122,11 +107,10 @@ class Texts:
         self._meaning = meaning
         self._meant = meaning([". ".join(document) for document in documents]).T.copy() if meaning else None
         self._size = len(documents)
-        self._columns = _Columns()
-        self._plain: list[tuple[str, str]] = []
-        self._phrases: dict[int, int] = {}
+        self._numbers: dict[str, int] = {}
+        self._stems: dict[str, int] = {}
         counts = self._read(documents)
-        words = len(self._columns.stems)
+        words = len(self._stems)
         self._length = float(counts[:, :words].sum()) / max(self._size, 1)
         counts = _saturated(counts, words, self._length)
         known = self._size + BACKGROUND
@@ -141,21 +125,22 @@ class Texts:
 
     def _read(self, documents: Sequence[tuple[str, str]]) -> Any:
         """papers × (stems, then phrases of two stems that two papers share): how often, the title counting more"""
-        plain, column, paper, weight = _words(documents, self._columns.__getitem__)
-        self._plain += plain
-        at, phrase, self._keys = _phrases(column, paper, self._size)
-        self._phrases = {key: len(self._columns.stems) + place for place, key in enumerate(self._keys.tolist())}
-        return self._counted(column, paper, weight, at, phrase, self._size)
+        words, token, field = _tokens(documents)
+        numbers, stems = self._numbers, self._stems
+        number = np.array([numbers.setdefault(word, len(numbers)) for word in words], dtype=np.int32)
+        roots = map(stem, numbers)
+        column = np.array([stems.setdefault(root, len(stems)) if root else -1 for root in roots], dtype=np.int64)
+        self._text, self._field = number[token], field
+        column, field = _told(column[self._text], token, field)
+        at, phrase, self._phrases = _phrases(column, field >> 1)
+        return self._counted(column, field, at, phrase, self._size)
 
-    def _counted(self, column: Any, paper: Any, weight: Any, at: Any, phrase: Any, papers: int) -> Any:
-        told, width = column >= 0, len(self._columns.stems)
-        return sp.csr_array(
-            (
-                np.concatenate([weight[told], weight[at]]),
-                (np.concatenate([paper[told], paper[at]]), np.concatenate([column[told], width + phrase])),
-            ),
-            shape=(papers, width + len(self._keys)),
-        )
+    def _counted(self, column: Any, field: Any, at: Any, phrase: Any, papers: int) -> Any:
+        told, width = np.flatnonzero(column >= 0), len(self._stems)
+        where = np.concatenate([told, at])
+        weight = np.where(field[where] & 1, np.float32(1), np.float32(TITLE))
+        columns = np.concatenate([column[told], width + phrase])
+        return sp.csr_array((weight, (field[where] >> 1, columns)), shape=(papers, width + len(self._phrases)))
 
     def these(self, places: Sequence[int]) -> tuple[Any, Rows]:
         """Some of these papers, as `others` has other papers."""
@@ -166,18 +151,20 @@ class Texts:
 
         Words that none of these papers has say nothing.
         """
-
-        def place_of(word: str) -> int:
-            known = self._columns.get(word)  # which does not add it
-            return self._columns.stems.get(stem(word), -1) if known is None else known
-
-        _, column, paper, weight = _words(documents, place_of)
-        keys = column[:-1] << 32 | column[1:]
-        place = np.searchsorted(self._keys, keys)
-        at = np.flatnonzero((column[:-1] >= 0) & (column[1:] >= 0) & (np.append(self._keys, -1)[place] == keys))
-        counts = self._counted(column, paper, weight, at, place[at], len(documents))
-        unit = self._weighed(_saturated(counts, len(self._columns.stems), self._length))
+        words, token, field = _tokens(documents)
+        column = np.array([self._stems.get(stem(word), -1) for word in words], dtype=np.int64)
+        column, field = _told(column[token], token, field)
+        at, phrase = self._known(column)
+        counts = self._counted(column, field, at, phrase, len(documents))
+        unit = self._weighed(_saturated(counts, len(self._stems), self._length))
         return unit, _unit_rows(unit @ self._axes)
+
+    def _known(self, column: Any) -> tuple[Any, Any]:
+        """Where phrases that papers share begin in a text of columns, and which they are."""
+        at, keys = _pairs(column)
+        place = np.searchsorted(self._phrases, keys)
+        known = np.flatnonzero(np.append(self._phrases, -1)[place] == keys)
+        return at[known], place[known]
 
     def _weighed(self, counts: Any) -> Any:
         """Rare columns count for more; rows of length 1"""
@@ -206,9 +193,9 @@ class Texts:
         parts = list(parts)
         for text, weight in parts:
             roots = [root for root in map(stem, folded(text)) if root]
-            columns = [self._columns.stems.get(root, -1) for root in roots]
-            phrases = [self._phrases.get(a << 32 | b, -1) for a, b in pairwise(columns)]
-            for column in (*columns, *phrases):
+            columns = [self._stems.get(root, -1) for root in roots]
+            phrases = len(self._stems) + self._known(np.array(columns, dtype=np.int64))[1]
+            for column in (*columns, *phrases.tolist()):
                 if column >= 0:
                     weights[column] = weights.get(column, 0.0) + weight * float(self._rarity[column])
             for root, column in zip(roots, columns, strict=True):
@@ -292,7 +279,7 @@ class Texts:
 
         -1 where none says as much as to be worth telling.
         """
-        common = unit.multiply(self._unit[list(places)]).tocsr()[:, : len(self._columns.stems)]
+        common = unit.multiply(self._unit[list(places)]).tocsr()[:, : len(self._stems)]
         common.data[common.data < TELLS] = 0
         common.eliminate_zeros()
         ends = pairwise(common.indptr.tolist())
@@ -319,30 +306,19 @@ class Texts:
 
     def holding(self, phrase: str) -> Rows:
         """For each paper 1 when its title holds the phrase as whole words, less when only the abstract does, else 0."""
-        row, words = np.zeros(self._size, dtype=np.float32), folded(phrase)
-        if words and all(word in self._columns for word in words):
-            papers = self._having(words)
-            row[papers] = self.held(f" {' '.join(words)} ", papers)
+        row, numbers = np.zeros(self._size, dtype=np.float32), [self._numbers.get(word) for word in folded(phrase)]
+        if numbers and None not in numbers:
+            at = np.flatnonzero(self._text == numbers[0])
+            for step, number in enumerate(numbers[1:], 1):
+                at = at[self._text[at + step] == number]
+            field = self._field[at]
+            row[field >> 1] = ABSTRACT_ONLY
+            row[field[field & 1 == 0] >> 1] = 1
         return row
 
-    def held(self, needle: str, papers: Iterable[int]) -> list[float]:
-        """`holding` for some papers; *needle* is the phrase folded, with a blank at each end."""
-        fields = map(self._plain.__getitem__, papers)
-        return [1.0 if needle in title else ABSTRACT_ONLY if needle in abstract else 0.0 for title, abstract in fields]
-
-    def _having(self, words: Sequence[str]) -> list[int]:
-        """The papers with (a relative of) the rarest of the words; all papers when every word says nothing."""
-        ends = self._by_column.indptr
-        columns = [column for word in words if (column := self._columns[word]) >= 0]
-        if not columns:
-            return list(range(self._size))
-        rarest = min(columns, key=lambda column: int(ends[column + 1] - ends[column]))
-        papers: list[int] = self._by_column.indices[ends[rarest] : ends[rarest + 1]].tolist()
-        return papers
-
     def columns(self, words: dict[str, int]) -> dict[int, int]:
-        """Column to place, the first of each, from folded words of these papers with their places in a text."""
-        told = {self._columns[word]: place for word, place in reversed(words.items())}
+        """Column to place, the first of each, from folded words with their places in a text."""
+        told = {self._stems.get(stem(word), -1): place for word, place in reversed(words.items())}
         told.pop(-1, None)  # words that say nothing
         return told
 
@@ -359,35 +335,40 @@ class Texts:
         return result
 
 
-def _words(documents: Sequence[tuple[str, str]], place_of: Callable[[str], int]) -> tuple[Any, Any, Any, Any]:
-    """Title and abstract folded; then word by word its column, the number of its document, and what it counts.
+def _tokens(documents: Sequence[tuple[str, str]]) -> tuple[list[str], Any, Any]:
+    """The folded words; then token by token the place among them, and the field: 2 × the paper, and 1 for its abstract.
 
-    A word that says nothing has column -1, and so has the end of a field, so that no phrase goes on into the next.
+    Each field ends with the word "", so that no phrase goes on into the next. A word may have several places.
     """
-    folds = _Folds()
-    plain: list[tuple[str, str]] = []
-    read: list[int] = []
-    sizes: list[int] = []
-    for document in documents:
-        title, abstract = ([folds[word] for word in WORD.findall(text.casefold())] for text in document)
-        plain.append((f" {' '.join(title)} ", f" {' '.join(abstract)} "))
-        for words in (title, abstract):
-            columns = [column for column in map(place_of, words) if column >= 0]
-            read += columns
-            read.append(-1)
-            sizes.append(len(columns) + 1)
-    number = np.repeat(np.arange(2 * len(documents)) // 2, sizes)
-    weight = np.repeat(np.tile(np.array([TITLE, 1], dtype=np.float32), len(documents)), sizes)
-    return plain, np.array(read, dtype=np.int64), number, weight
+    fields = [[*WORD.findall(text.casefold()), ""] for document in documents for text in document]
+    places = defaultdict[str, int](count(1).__next__, {"": 0})
+    sizes = [*map(len, fields)]
+    token = np.fromiter(map(places.__getitem__, chain.from_iterable(fields)), np.int32, sum(sizes))
+    return [*map(fold, places)], token, np.repeat(np.arange(len(fields), dtype=np.int32), sizes)
 
 
-def _phrases(column: NDArray[np.int64], paper: NDArray[np.intp], papers: int) -> tuple[Any, Any, Any]:
-    """Where the phrases that at least two papers share begin, which they are, and their keys in order."""
+def _told(column: Any, token: Any, field: Any) -> tuple[Any, Any]:
+    """Columns and fields without the words that say nothing, but with the ends of fields."""
+    kept = np.flatnonzero((column >= 0) | (token == 0))
+    return column[kept], field[kept]
+
+
+def _pairs(column: NDArray[np.int64]) -> tuple[Any, Any]:
+    """Where two words that say something follow each other, and a key for both; in the order of the keys."""
     at = np.flatnonzero((column[:-1] >= 0) & (column[1:] >= 0))
-    keys, phrase = np.unique(column[at] << 32 | column[at + 1], return_inverse=True)
-    shared = np.bincount(np.unique(phrase * papers + paper[at]) // max(papers, 1), minlength=len(keys)) > 1
-    kept = shared[phrase]
-    return at[kept], (np.cumsum(shared) - 1)[phrase[kept]], keys[shared]
+    keys = column[at] << 32 | column[at + 1]
+    order = np.argsort(keys)
+    return at[order], keys[order]
+
+
+def _phrases(column: NDArray[np.int64], paper: Any) -> tuple[Any, Any, Any]:
+    """Where the phrases that at least two papers share begin, which they are, and their keys in order."""
+    at, keys = _pairs(column)
+    starts = np.flatnonzero(np.diff(keys, prepend=-1))
+    sizes = np.diff(starts, append=len(keys))
+    shared = np.logical_or.reduceat(paper[at] != np.repeat(paper[at[starts]], sizes), starts)
+    kept = np.flatnonzero(np.repeat(shared, sizes))
+    return at[kept], np.repeat(np.cumsum(shared) - 1, sizes)[kept], keys[starts[shared]]
 
 
 def _saturated(counts: Any, words: int, length: float) -> Any:
