@@ -16,8 +16,7 @@ from sqlalchemy import Connection, bindparam, func, insert, or_, select, tuple_,
 
 from digest.catalog import tables as t
 from digest.catalog.language import language
-from digest.catalog.store import chunks
-from digest.errors import NotFound
+from digest.catalog.store import Store, chunks
 from digest.model import NAMED, Listing, look_again
 
 PERSISTENT = ("arxiv", "doi", "preprint", "pmid")
@@ -62,8 +61,8 @@ class _Known:
 class Merge:
     """One batch on its way into the tables. Reads what it may meet at once, decides in memory, writes in bulk."""
 
-    def __init__(self, db: Connection, source: str, now: datetime, first_sight: bool) -> None:
-        self.db, self.source, self.now, self.first_sight = db, source, now, first_sight
+    def __init__(self, db: Connection, store: Store, source: str, now: datetime, first_sight: bool) -> None:
+        self.db, self.store, self.source, self.now, self.first_sight = db, store, source, now, first_sight
         self.by_key: dict[str, int] = {}
         self.by_id: dict[tuple[str, str], int] = {}
         self.papers: dict[int, _Known] = {}
@@ -71,7 +70,7 @@ class Merge:
         self.apart: set[tuple[int, int]] = set()  # what was merged once and is not to be again
         self.signals: list[dict[str, Any]] = []
         self.observed: dict[tuple[int, str], datetime] = {}  # when a paper's count was last kept
-        self.events: dict[tuple[int, str, str], dict[str, Any]] = {}
+        self.events: list[dict[str, Any]] = []
         self.merges: list[dict[str, Any]] = []
         self.new_ids: list[dict[str, Any]] = []
         self.new_listings: dict[str, dict[str, Any]] = {}
@@ -101,16 +100,12 @@ class Merge:
             last = select(s.paper_id, s.kind, func.max(s.at)).where(s.source == self.source, s.paper_id.in_(some))
             rows = self.db.execute(last.group_by(s.paper_id, s.kind))
             self.observed |= {(paper, kind): at for paper, kind, at in rows}
-        titled = {self._whole(self.papers[n]).id for (scheme, _), n in self.by_id.items() if scheme == "title"}
-        unseen = any(listing.key not in self.by_key for listing in listings)
-        split_off = {part for part, whole in self.apart if whole in titled}
-        if split_off:
-            self._load_papers(split_off)
-        for wholes in chunks(titled | split_off if unseen else ()):
-            p, known = t.papers.c, t.listings.c
-            wanted = select(p.id, p.part_of).join(t.listings, known.paper_id == p.id).where(known.source == self.source)
-            for r in self.db.execute(wanted.where(or_(p.id.in_(wholes), p.part_of.in_(wholes)))):
-                self.ours[r.part_of or r.id] = r.id
+        if self.apart:
+            self._load_papers({number for pair in self.apart for number in pair})
+        p, known = t.papers.c, t.listings.c
+        here = select(p.id, p.part_of).join(t.listings, known.paper_id == p.id).where(known.source == self.source)
+        for some in chunks(self.papers):
+            self.ours |= {r.part_of or r.id: r.id for r in self.db.execute(here.where(p.id.in_(some)))}
 
     def _load_papers(self, numbers: set[int]) -> None:
         p, m = t.papers.c, t.merges.c
@@ -268,8 +263,7 @@ class Merge:
             paper.dirty = True
 
     def _happened(self, paper: _Known, kind: str, detail: str) -> None:
-        row = {"paper_id": paper.id, "kind": kind, "detail": detail, "at": self.now}
-        self.events.setdefault((paper.id, kind, detail), row)
+        self.events.append({"paper_id": paper.id, "kind": kind, "detail": detail, "at": self.now})
 
     # ---- what is new
 
@@ -282,59 +276,15 @@ class Merge:
         ]:
             setting: dict[str, Any] = {k: bindparam(f"new_{k}") for k in columns if k != "id"}
             self.db.execute(update(t.papers).where(t.papers.c.id == bindparam("new_id")).values(setting), changed)
-        for table, rows in (
-            (t.paper_ids, self.new_ids),
-            (t.listings, list(self.new_listings.values())),
-            (t.signals, self.signals),
-            (t.merges, self.merges),
-            (t.events, self._unheard()),
+        for statement, rows in (
+            (insert(t.paper_ids), self.new_ids),
+            (insert(t.listings), list(self.new_listings.values())),
+            (insert(t.signals), self.signals),
+            (insert(t.merges), self.merges),
+            (self.store.ignoring(t.events), self.events),  # each is heard once
         ):
             if rows:
-                self.db.execute(insert(table), rows)
-
-    def _unheard(self) -> list[dict[str, Any]]:
-        e = t.events.c
-        for some in chunks({number for number, *_ in self.events}):
-            for r in self.db.execute(select(e.paper_id, e.kind, e.detail).where(e.paper_id.in_(some))):
-                self.events.pop((r.paper_id, r.kind, r.detail), None)
-        return list(self.events.values())
-
-
-# ---------------------------------------------------------------- by hand
-
-
-def join(db: Connection, part: int, whole: int, reason: str, now: datetime) -> None:
-    """Make one paper a part of another. Raises NotFound where that makes no sense."""
-    part, whole = top(db, part), top(db, whole)
-    if part == whole:
-        raise NotFound(f"these are one paper already, {whole}; `digest papers show {whole}`")
-    p = t.papers
-    db.execute(insert(t.merges).values(part=part, whole=whole, reason=reason, at=now))
-    db.execute(update(p).where((p.c.id == part) | (p.c.part_of == part)).values(part_of=whole))
-
-
-def split(db: Connection, part: int, now: datetime) -> int:
-    """Undo the merge that made *part* a part; the number of what it was part of. Raises NotFound."""
-    m, p = t.merges, t.papers
-    whole, standing = top(db, part), m.c.undone.is_(None)
-    if db.execute(update(m).where(m.c.part == part, standing).values(undone=now)).rowcount == 0:
-        raise NotFound(f"paper {part} is part of no other; `digest papers show {part}` lists its parts")
-    members = [*db.scalars(select(p.c.id).where((p.c.id == whole) | (p.c.part_of == whole)))]
-    joined = {r.part: r.whole for r in db.execute(select(m).where(m.c.part.in_(members), standing))}
-    for member in members:
-        over = member
-        while over in joined:
-            over = joined[over]
-        db.execute(update(p).where(p.c.id == member).values(part_of=None if over == member else over))
-    return whole
-
-
-def top(db: Connection, number: int) -> int:
-    """The paper that *number* is or is a part of. Raises NotFound."""
-    row = db.execute(select(t.papers.c.part_of).where(t.papers.c.id == number)).one_or_none()
-    if row is None:
-        raise NotFound(f"there is no paper {number}; `digest search` finds papers")
-    return int(row.part_of or number)
+                self.db.execute(statement, rows)
 
 
 # ---------------------------------------------------------------- who is who

@@ -9,9 +9,10 @@ from typing import Any
 from sqlalchemy import Connection, func, insert, select, tuple_, update
 
 from digest.catalog import tables as t
-from digest.catalog.merging import SCHEMES, Merge, Taken, join, names, split, top
-from digest.catalog.sources import asked_for, came, remember
-from digest.catalog.store import Store, chunks
+from digest.catalog.merging import SCHEMES, Merge, Taken, names
+from digest.catalog.sources import remember
+from digest.catalog.store import Store, chunks, count
+from digest.errors import NotFound
 from digest.model import Batch, Card, Listing, Signal, look_again
 
 WATCHED = timedelta(days=14)
@@ -56,16 +57,12 @@ class Papers:
             known = select(t.sources.c.answered, t.sources.c.fingerprint).where(t.sources.c.name == source)
             answered, fingerprint = db.execute(known).one_or_none() or (None, None)
             signalled = any(listing.signals for listing in batch.listings)
-            merge = Merge(db, source, now, answered is None)
+            merge = Merge(db, self._store, source, now, answered is None)
             if fingerprint and fingerprint == batch.memory.fingerprint and not signalled:
                 taken = Taken(known=len(batch.listings))  # yesterday's entries: nothing to learn
             else:
                 taken = merge.merge(batch.listings)
-            if day is None:
-                remember(db, self._store, source, batch, merge.new_listings, now)
-            else:
-                came(db, self._store, source, batch, merge.new_listings, now, first_sight=False)
-                asked_for(db, self._store, source, day, now)
+            remember(db, self._store, source, batch, merge.new_listings, now, day)
         return taken
 
     def news(self, after: datetime, until: datetime) -> list[tuple[Card, datetime]]:
@@ -162,7 +159,7 @@ class Papers:
 
     def count(self) -> int:
         with self._store.read() as db:
-            return db.scalar(select(func.count()).select_from(t.papers).where(t.papers.c.part_of.is_(None))) or 0
+            return count(db, t.papers, t.papers.c.part_of.is_(None))
 
     def same(self) -> dict[int, frozenset[int]]:
         """The numbers under which a paper is known, by each of them, where there are several."""
@@ -174,20 +171,36 @@ class Papers:
 
     def join(self, part: int, whole: int, reason: str, now: datetime) -> None:
         """Make one paper a part of another. Raises NotFound where that makes no sense."""
+        p = t.papers
         with self._store.write() as db:
-            join(db, part, whole, reason, now)
+            part, whole = _top(db, part), _top(db, whole)
+            if part == whole:
+                raise NotFound(f"these are one paper already, {whole}; `digest papers show {whole}`")
+            db.execute(insert(t.merges).values(part=part, whole=whole, reason=reason, at=now))
+            db.execute(update(p).where((p.c.id == part) | (p.c.part_of == part)).values(part_of=whole))
 
     def split(self, part: int, now: datetime) -> int:
         """Undo the merge that made *part* a part, for good; the number of the whole. Raises NotFound."""
+        m, p = t.merges, t.papers
         with self._store.write() as db:
-            return split(db, part, now)
+            whole, standing = _top(db, part), m.c.undone.is_(None)
+            if db.execute(update(m).where(m.c.part == part, standing).values(undone=now)).rowcount == 0:
+                raise NotFound(f"paper {part} is part of no other; `digest papers show {part}` lists its parts")
+            members = _members(db, whole)
+            joined = {r.part: r.whole for r in db.execute(select(m).where(m.c.part.in_(members), standing))}
+            for member in members:
+                over = member
+                while over in joined:
+                    over = joined[over]
+                db.execute(update(p).where(p.c.id == member).values(part_of=None if over == member else over))
+        return whole
 
     def pick(self, number: int, source: str, curator: str, note: str, now: datetime) -> None:
         """One voice more of *source* for a paper; once for each curator. Raises NotFound."""
         p, k = t.papers, t.picks
         with self._store.write() as db:
-            whole = top(db, number)
-            group = list(db.scalars(select(p.c.id).where((p.c.id == whole) | (p.c.part_of == whole))))
+            whole = _top(db, number)
+            group = _members(db, whole)
             voices = set(db.scalars(select(k.c.curator).where(k.c.paper_id.in_(group))))
             if curator in voices:
                 return
@@ -226,7 +239,7 @@ class Papers:
         """Raises NotFound."""
         of, merges = (t.paper_ids, t.listings, t.signals, t.events, t.picks), t.merges.c
         with self._store.read() as db:
-            whole = top(db, number)
+            whole = _top(db, number)
             rows = _wholes(db, [whole])[whole]
             numbers = [row.id for row in rows]
             ids, listings, signals, events, picks = (
@@ -245,6 +258,19 @@ class Papers:
                 sorted((r.at, r.curator, r.note) for r in picks),
                 [(r.at, r.part, r.whole, r.reason, r.undone) for r in db.execute(joined)],
             )
+
+
+def _top(db: Connection, number: int) -> int:
+    """The paper that *number* is or is a part of. Raises NotFound."""
+    row = db.execute(select(t.papers.c.part_of).where(t.papers.c.id == number)).one_or_none()
+    if row is None:
+        raise NotFound(f"there is no paper {number}; `digest search` finds papers")
+    return int(row.part_of or number)
+
+
+def _members(db: Connection, whole: int) -> list[int]:
+    """The paper and its parts."""
+    return [*db.scalars(select(t.papers.c.id).where((t.papers.c.id == whole) | (t.papers.c.part_of == whole)))]
 
 
 def _wholes(db: Connection, numbers: Collection[int]) -> dict[int, list[Any]]:

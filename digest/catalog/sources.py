@@ -28,13 +28,12 @@ class Sources:
     def all(self, now: datetime) -> list[SourceRecord]:
         """By name, with the days of the last ten weeks."""
         s, d = t.sources, t.source_days
-        lately = select(d).where(d.c.day > (now - HISTORY).date()).order_by(d.c.source, d.c.part, d.c.day)
+        told = select(d.c.source, d.c.part, d.c.day, d.c.brought, d.c.asked, d.c.failures)
+        lately = told.where(d.c.day > (now - HISTORY).date()).order_by(d.c.source, d.c.part, d.c.day)
         with self._store.read() as db:
             days: dict[str, dict[str, tuple[SourceDay, ...]]] = {}
             for (source, part), rows in groupby(db.execute(lately), lambda r: (r.source, r.part)):
-                days.setdefault(source, {})[part] = tuple(
-                    SourceDay(r.day, r.brought, r.asked, r.failures) for r in rows
-                )
+                days.setdefault(source, {})[part] = tuple(SourceDay(*r[2:]) for r in rows)
             return [
                 SourceRecord(
                     r.name,
@@ -57,8 +56,16 @@ class Sources:
             _put(db, self._store, source, {"asked": now, "error": error})
 
 
-def remember(db: Connection, store: Store, source: str, batch: Batch, new: Collection[str], now: datetime) -> None:
-    """After a success, in the transaction of its listings; *new* are the keys that the source never showed before."""
+def remember(
+    db: Connection, store: Store, source: str, batch: Batch, new: Collection[str], now: datetime, day: date | None
+) -> None:
+    """After a success, in the transaction of its listings; *new* are the keys that the source never showed before.
+
+    Of a single *day* no more than that it was asked for, and which days brought something.
+    """
+    if day is not None:
+        _came(db, store, source, batch, new, now, first_sight=False)
+        return _put_day(db, store, source, "", day, asked=now, failures=0)
     known = db.execute(select(t.sources).where(t.sources.c.name == source)).mappings().one_or_none()
     before = dict(known or {})
     memory = batch.memory
@@ -75,10 +82,10 @@ def remember(db: Connection, store: Store, source: str, batch: Batch, new: Colle
         d = t.source_days.c
         db.execute(delete(t.source_days).where(d.source == source, d.part.not_in(["", *batch.parts])))
     if batch.news:
-        came(db, store, source, batch, new, now, first_sight=not before.get("answered"))
+        _came(db, store, source, batch, new, now, first_sight=not before.get("answered"))
 
 
-def came(
+def _came(
     db: Connection, store: Store, source: str, batch: Batch, new: Collection[str], now: datetime, *, first_sight: bool
 ) -> None:
     """Keep the days on which something new came: those of its announcement where a source states them."""
@@ -93,11 +100,6 @@ def came(
     for part, day in found:
         by_then = datetime.combine(day, time(), UTC) + timedelta(days=1)  # nobody saw at what hour
         _put_day(db, store, source, part, day, brought=min(now, by_then) if first_sight else now)
-
-
-def asked_for(db: Connection, store: Store, source: str, day: date, now: datetime) -> None:
-    """Note that *source* was asked for this one day."""
-    _put_day(db, store, source, "", day, asked=now, failures=0)
 
 
 def _put(db: Connection, store: Store, source: str, values: Mapping[str, Any]) -> None:
