@@ -2,14 +2,14 @@
 
 from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import insert, select, update
 
 from digest.catalog import tables as t
-from digest.catalog.store import Store
+from digest.catalog.store import Store, count
 from digest.errors import CatalogError
 
 WAITING = 10_000
@@ -46,12 +46,10 @@ class Consents:
 
         Raises CatalogError while too many are waiting: a flood must not fill the disk.
         """
-        columns = ("public_id", "address", "fingerprint", "network", "wishes", "proof", "at", "state")
-        waiting = select(func.count()).select_from(t.sign_ups).where(t.sign_ups.c.state == "queued")
         with self._store.write() as db:
-            if (db.scalar(waiting) or 0) >= WAITING:
+            if count(db, t.sign_ups, t.sign_ups.c.state == "queued") >= WAITING:
                 raise CatalogError(f"{WAITING} requests to subscribe are waiting; `digest run` works them off")
-            db.execute(insert(t.sign_ups).values({name: getattr(sign_up, name) for name in columns}))
+            db.execute(insert(t.sign_ups).values({k: v for k, v in vars(sign_up).items() if k != "id"}))
 
     def queued(self, untried_since: datetime, limit: int = 500) -> list[SignUp]:
         """Oldest first, without those that were tried after *untried_since*."""
@@ -71,23 +69,18 @@ class Consents:
         with self._store.write() as db:
             db.execute(update(t.sign_ups).where(t.sign_ups.c.id == sign_up.id).values(confirmed=now))
 
-    def mailed_since(self, after: datetime, *, fingerprint: str | None = None, network: str | None = None) -> int:
-        """Confirmation mails that left since *after*, to one address, for one network, or in all."""
-        s = t.sign_ups
-        wanted = (s.c.mailed > after) & (s.c.state != "queued")  # back in the queue, it has not used up its budget
-        if fingerprint is not None:
-            wanted &= s.c.fingerprint == fingerprint
-        if network is not None:
-            wanted &= s.c.network == network
+    def mailed_since(self, after: datetime, **whose: str) -> int:
+        """Confirmation mails that left since *after*: to a `fingerprint`, for a `network`, or in all."""
+        s = t.sign_ups.c
+        wanted = (s.mailed > after) & (s.state != "queued")  # back in the queue, it has not used up its budget
         with self._store.read() as db:
-            return db.scalar(select(func.count()).select_from(s).where(wanted)) or 0
+            return count(db, t.sign_ups, wanted, *(s[name] == value for name, value in whose.items()))
 
     def overflowed(self, after: datetime) -> int:
         """How many requests since *after* got no mail because too many left already."""
-        s = t.sign_ups
-        wanted = select(func.count()).select_from(s).where((s.c.state == "overflow") & (s.c.at > after))
+        s = t.sign_ups.c
         with self._store.read() as db:
-            return db.scalar(wanted) or 0
+            return count(db, t.sign_ups, s.state == "overflow", s.at > after)
 
     def forget(self, before: datetime, refused: datetime) -> int:
         """Delete requests older than *before*, and those that were *refused* before that; how many."""
@@ -124,21 +117,7 @@ class Consents:
             return set(db.scalars(wanted))
 
     def _sign_ups(self, condition: Any, limit: int) -> list[SignUp]:
-        s = t.sign_ups
+        s = t.sign_ups.c
+        wanted = select(*(s[field.name] for field in fields(SignUp))).where(condition).order_by(s.id).limit(limit)
         with self._store.read() as db:
-            rows = db.execute(select(s).where(condition).order_by(s.c.id).limit(limit))
-            return [
-                SignUp(
-                    r.id,
-                    r.public_id,
-                    r.address,
-                    r.fingerprint,
-                    r.network,
-                    r.wishes,
-                    r.proof,
-                    r.at,
-                    r.state,
-                    r.confirmed,
-                )
-                for r in rows
-            ]
+            return [SignUp(*row) for row in db.execute(wanted)]

@@ -8,7 +8,7 @@ from enum import StrEnum
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from digest.catalog import tables as t
-from digest.catalog.store import Store
+from digest.catalog.store import Store, count
 from digest.model import Standing, State
 
 THRESHOLD = 5
@@ -124,7 +124,14 @@ class Feedback:
 
     def refusals(self, after: datetime, domains: Collection[str]) -> list[Refusals]:
         """For each domain: deliveries since *after* that were refused because of us, and all that were sent."""
-        return [self._refusals(after, domain) for domain in sorted(domains)]
+        refused, d, s = self.refused(after), t.digests, t.subscribers
+        found = []
+        with self._store.read() as db:
+            for domain in sorted(domains):
+                there = s.c.address.endswith(f"@{domain}", autoescape=True)
+                sent = count(db, d.join(s), d.c.state == State.SENT, d.c.ended > after, there)
+                found.append(Refusals(domain, refused.get(domain, 0), sent))
+        return found
 
     def refused(self, after: datetime) -> dict[str, int]:
         """How many deliveries were refused because of us since *after*, by domain."""
@@ -149,12 +156,12 @@ class Feedback:
     def _point(self, db: Connection, lesson: Lesson, now: datetime) -> Effect:
         b, whose = t.bounce_scores, t.bounce_scores.c.fingerprint == lesson.fingerprint
         row = db.execute(select(b.c.points, b.c.last).where(whose)).first()
-        score = scored(Score(row.points, row.last) if row else None, now, lesson.recipient.since)
+        score = scored(Score(*row) if row else None, now, lesson.recipient.since)
         db.execute(delete(b).where(whose))
         if score.points >= THRESHOLD:
             self._suppress(db, lesson, now)
             return Effect.SUPPRESSED
-        db.execute(insert(b).values(fingerprint=lesson.fingerprint, points=score.points, last=score.last))
+        db.execute(insert(b).values(fingerprint=lesson.fingerprint, **vars(score)))
         return Effect.COUNTED
 
     def _suppress(self, db: Connection, lesson: Lesson, now: datetime) -> None:
@@ -171,12 +178,3 @@ class Feedback:
         effect = Effect.COMPLAINED if lesson.what is What.COMPLAINT else Effect.LEFT
         db.execute(insert(t.consents).values(subscriber=public_id, event=effect, at=now, proof={"why": lesson.why}))
         return effect
-
-    def _refusals(self, after: datetime, domain: str) -> Refusals:
-        f, d, s = t.feedback, t.digests, t.subscribers
-        refused = select(func.count()).where((f.c.what == What.OURS) & (f.c.at > after) & (f.c.domain == domain))
-        there = s.c.address.endswith(f"@{domain}", autoescape=True)
-        lately = (d.c.state == State.SENT) & (d.c.ended > after)
-        sent = select(func.count()).select_from(d.join(s)).where(lately & there)
-        with self._store.read() as db:
-            return Refusals(domain, db.scalar(refused) or 0, db.scalar(sent) or 0)

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Engine,
+    FromClause,
     Insert,
     LargeBinary,
     Table,
@@ -261,6 +263,11 @@ def chunks(values: Iterable[T], size: int = 400) -> Iterator[list[T]]:
     rest = iter(values)
     while chunk := list(islice(rest, size)):
         yield chunk
+
+
+def count(db: Connection, what: FromClause, *conditions: ColumnElement[bool]) -> int:
+    """How many rows meet all of these."""
+    return db.scalar(select(func.count()).select_from(what).where(*conditions)) or 0
 
 
 def _key(purpose: str) -> int:
