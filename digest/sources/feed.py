@@ -56,6 +56,8 @@ _UNUSED = re.compile(  # by us, while reading one costs feedparser as much as an
     rb"<((?:dc:)?(?:rights|publisher|format|language)|copyright|"
     rb"prism:(?:volume|number|startingPage|endingPage|issn|eIssn|section|copyright))>[^<]*</\1>"
 )
+_MAILED = re.compile(rb"(?<=<author>)\s*[^\s<>()]+@[^\s<>()]+\s+\(([^<>]+)\)\s*(?=</author>)")
+"""RSS's way to name somebody, of which feedparser knows short top-level domains only"""
 _BARE = re.compile(rb"<!\[CDATA\[.*?(?:\]\]>|\Z)|&(?!(?:#\w{1,8}|amp|lt|gt|quot|apos);)", re.DOTALL)
 """the fault of most malformed feeds, and CDATA, where it is none"""
 _MALFORMED = 1_000_000
@@ -96,6 +98,7 @@ def _bearable(data: bytes, url: str) -> tuple[bytes, list[str]]:
     if b"<!ENTITY" in data[: root.start() if root else None]:
         raise SourceError(f"{url} declares XML entities, as no feed does; it is not read")
     data = _UNUSED.sub(b"", data[root.start() :]) if root else b"<nothing/>"
+    data = _MAILED.sub(rb"\1", data)
     if b"x" * 1000 in data.translate(_RUNNING):
         data = _RUN.sub(b"...", data)
     if surplus := next(islice(_ITEM.finditer(data), batch.ENTRIES + 1, None), None):  # one more tells that it was cut

@@ -326,6 +326,11 @@ def test_hundreds_of_attributes_are_refused() -> None:
         batch(rss(item("a") + tag))
 
 
+def test_an_author_is_named_behind_an_address_of_any_top_level_domain() -> None:
+    [paper] = batch(rss(item("Bees", author="ada@lab.example (Ada Byron)"))).listings
+    assert paper.authors == ("Ada Byron",)
+
+
 def test_an_endless_author_is_cut_before_feedparser_looks_for_an_address() -> None:
     [paper] = batch(rss(item("a", author="a" * 200_000))).listings
     assert paper.authors == ()
