@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from fastapi import Response
+from fastapi import Request, Response
 
-from digest.errors import NotFound, SourceError
+from digest.errors import Busy, NotFound, SourceError
 from digest.model import Card
 from digest.web.pages import Pages, Typed
 
@@ -28,10 +28,13 @@ class Curators:
     def form(self) -> Response:
         return self._page()
 
-    def picked(self, form: Typed) -> Response:
+    def picked(self, request: Request, form: Typed) -> Response:
         name, paper = form.one("curator"), form.one("paper").strip()
-        if not self.curation.proven(name, form.one("secret")):
-            return self._page("That name and secret do not belong together.", 403, name, paper)
+        try:
+            if not self.curation.proven(name, form.one("secret"), self.pages.client(request)):
+                return self._page("That name and secret do not belong together.", 403, name, paper)
+        except Busy as error:
+            return self._page(f"{error}; try again in ten minutes.".capitalize(), 429, name, paper)
         if not paper:
             return self._page("Say which paper: its arXiv id, DOI or address.", 422, name)
         try:

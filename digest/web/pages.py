@@ -99,6 +99,10 @@ class Pages:
     def page(self, name: str, status: int = 200, headers: dict[str, str] | None = None, **values: Any) -> Response:
         return HTMLResponse(self.templates.get_template(name).render(values), status, headers)
 
+    def client(self, request: Request) -> str:
+        """Whose request this is."""
+        return guard.client(request, self.settings.web.trusted_proxies)
+
     # ------------------------------------------------------------ subscribing
 
     def home(self) -> Response:
@@ -130,7 +134,7 @@ class Pages:
         """What the consent record keeps (REQ-18); the form by its kind, since a path may carry a token."""
         kind = request.scope["path"].split("/")[1]
         return Proof(
-            ip=guard.client(request, self.settings.web.trusted_proxies),
+            ip=self.client(request),
             user_agent=request.headers.get("user-agent", "")[:300],
             form_url=f"{self.publication.base_url}/{kind}",
             wording=wording.format(name=self.publication.name),

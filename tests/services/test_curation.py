@@ -6,7 +6,7 @@ import pytest
 from factories import NOW, batch, listing
 from served import DOCUMENTS, Served
 
-from digest.errors import NotFound, SourceError
+from digest.errors import Busy, NotFound, SourceError
 
 
 @pytest.fixture
@@ -51,5 +51,17 @@ def test_a_secret_belongs_to_one_name(make_app, tmp_path):
     (tmp_path / "ak.secret").write_text("0123456789abcdef")
     app = make_app("curators:\n  - {name: AK, secret_file: ak.secret}\n")
     proven = app.curation.proven
-    assert proven("AK", "0123456789abcdef")
-    assert not any([proven("AK", ""), proven("", ""), proven("Ada", "0123456789abcdef"), proven("AK", "é")])
+    assert proven("AK", "0123456789abcdef", "192.0.2.1")
+    wrong = [("AK", ""), ("", ""), ("Ada", "0123456789abcdef"), ("AK", "é")]
+    assert not any([proven(name, secret, "192.0.2.1") for name, secret in wrong])
+
+
+def test_who_guesses_has_to_wait_and_nobody_else(app, clock):
+    app.curation.secrets = {"AK": "0123456789abcdef"}
+    for n in range(10):
+        assert not app.curation.proven("AK", f"guess {n}", "192.0.2.1")
+    with pytest.raises(Busy):
+        app.curation.proven("AK", "0123456789abcdef", "192.0.2.200")
+    assert app.curation.proven("AK", "0123456789abcdef", "198.51.100.1")
+    clock.forward(minutes=11)
+    assert app.curation.proven("AK", "0123456789abcdef", "192.0.2.1")

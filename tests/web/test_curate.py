@@ -19,6 +19,12 @@ def test_nobody_else_does_and_all_get_the_same_answer(web, app, wrong):
     assert app.subscriptions.acts == []
 
 
+def test_who_guessed_too_often_has_to_wait(web, app):
+    answer = web.post("/curate", data=AK | {"secret": "the eleventh guess"})
+    assert (answer.status_code, "in ten minutes" in answer.text) == (429, True)
+    assert app.subscriptions.acts == []
+
+
 @pytest.mark.parametrize(("paper", "status"), [("", 422), ("8", 404), ("2601.00001", 503)])
 def test_what_cannot_be_picked_is_said(web, paper, status):
     answer = web.post("/curate", data={**AK, "paper": paper})
