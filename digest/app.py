@@ -52,23 +52,26 @@ class App:
         return [self.settings.file(self.settings.templates), shipped("templates")]
 
     @cached_property
-    def catalog(self) -> "Catalog":
-        """Opened, its schema checked; a database that does not exist is made, with keys to go with it."""
+    def opened(self) -> "Catalog":
+        """Whatever its schema; a database that does not exist is made, with keys to go with it.
+
+        No keys for an old one: links that were mailed depend on those it had.
+        """
         from digest.catalog import Catalog
 
-        catalog = Catalog(self.settings.database_url)
+        catalog, keys = Catalog(self.settings.database_url), self.settings.file(self.settings.keys)
         if catalog.store.version() is None:
-            self._create_keys()
+            if not keys.exists():
+                links.create(keys)
             catalog.store.create()
-        catalog.store.require_current()
-        catalog.topics.offer([Topic(0, **topic.model_dump()) for topic in self.settings.topics])
         return catalog
 
-    def _create_keys(self) -> None:
-        """Only for a new database: links that were mailed depend on the keys of an old one."""
-        path = self.settings.file(self.settings.keys)
-        if not path.exists():
-            links.create(path)
+    @cached_property
+    def catalog(self) -> "Catalog":
+        """`opened`, its schema checked."""
+        self.opened.store.require_current()
+        self.opened.topics.offer([Topic(0, **topic.model_dump()) for topic in self.settings.topics])
+        return self.opened
 
     @cached_property
     def links(self) -> links.Links:
@@ -232,12 +235,10 @@ class App:
         try:
             return _reader(self._class(room, name, kind, where)).validate_python(dict(options))
         except ValidationError as error:
-            flaws = [(*where, *flaw["loc"]) for flaw in error.errors(include_url=False)]
-            said = [flaw["msg"].removeprefix("Value error, ") for flaw in error.errors(include_url=False)]
-            complaints = [
-                str(self.settings.complain(at, f"{msg} ({kind})")) for at, msg in zip(flaws, said, strict=True)
-            ]
-            raise ConfigError("\n".join(complaints)) from error
+            flaws = error.errors(include_url=False)
+            said = [((*where, *flaw["loc"]), flaw["msg"].removeprefix("Value error, ")) for flaw in flaws]
+            complaints = (self.settings.complain(at, f"{message} ({kind})") for at, message in said)
+            raise ConfigError("\n".join(map(str, complaints))) from error
 
     def _class(self, room: str, name: str, kind: str, where: Where) -> Any:
         known, installed = _kinds(room, name)

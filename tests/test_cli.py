@@ -80,6 +80,13 @@ def test_init_makes_what_is_needed_and_keeps_what_is_there(digest, tmp_path):
     assert (tmp_path / "digest.keys").read_bytes() == keys
 
 
+def test_a_database_made_by_upgrade_has_keys_too(digest, tmp_path):
+    (tmp_path / "config.yaml").write_text("publication: {name: Papers}\n")
+    assert digest("db", "upgrade")[0] == 0
+    assert {p.name for p in tmp_path.iterdir()} >= {"subscribers.db", "digest.keys"}
+    assert digest("status")[0] == 1, "no edition yet, and no trouble with keys"
+
+
 def test_the_demo_goes_the_whole_way_and_sends_nothing_twice(digest, tmp_path):
     code, out, err = digest("demo")
     assert (code, err) == (0, "")

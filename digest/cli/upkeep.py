@@ -35,8 +35,8 @@ def config_schema() -> None:
 
 @db_cli.command("upgrade")
 def db_upgrade() -> None:
-    """Bring the database to this program's schema; makes it if there is none."""
-    store = _catalog().store
+    """Bring the database to this program's schema; makes it, and keys to go with it, if there is none."""
+    store = session.app.opened.store
     store.create()
     say(f"{store.name} has schema {store.version()}")
 
@@ -51,10 +51,10 @@ def db_backup(file: Path) -> None:
 @db_cli.command("restore")
 def db_restore(file: Path) -> None:
     """Put a backup in the database's place; sending is paused until you have looked (`status`, then `resume`)."""
-    app_catalog = _catalog()
-    app_catalog.store.restore(file)
-    app_catalog.store.require_current()
-    app_catalog.deliveries.pause("restored from a backup: digests may have been sent since", session.now())
+    catalog = _catalog()
+    catalog.store.restore(file)
+    catalog.store.require_current()
+    catalog.deliveries.pause("restored from a backup: digests may have been sent since", session.now())
     say("restored, and sending is paused: see `digest status`, then `digest resume`")
 
 
