@@ -543,37 +543,24 @@ def with_sources(path: Path, entries: Sequence[Mapping[str, Any]]) -> tuple[str,
     """
     item = yaml.safe_dump([*map(dict, entries)], sort_keys=False, allow_unicode=True, width=1_000)
     text = path.read_bytes().decode("utf-8")
-    node = _sources_in(text)
-    if node is None or not text.endswith("\n") or "\r" in text:
+    lines, tree = text.splitlines(keepends=True), yaml.compose(text, Loader=_LOADER)
+    pairs = tree.value if isinstance(tree, yaml.MappingNode) else ()
+    at = next((place for place, (key, _) in enumerate(pairs) if key.value == "sources"), len(pairs))
+    node = pairs[at][1] if at < len(pairs) else None
+    if not isinstance(node, yaml.SequenceNode) or node.flow_style or not text.endswith("\n") or "\r" in text:
         return indent(item, "  "), False
-    item = indent(item, " " * node.start_mark.column)
-    lines = text.splitlines(keepends=True)
-    at = _end(node).line + 1
-    while at < len(lines) and re.match(rf" {{{node.start_mark.column + 1},}}#", lines[at]):
-        at += 1  # a comment within the last entry
-    longer = "".join((*lines[:at], item, *lines[at:]))
+    column, later = node.start_mark.column, pairs[at + 1 :]
+    end = later[0][0].start_mark.line if later else len(lines)
+    while re.match(rf" {{0,{column}}}(#|$)", lines[end - 1]):
+        end -= 1  # blank, or a comment on what follows
+    item = indent(item, " " * column)
+    longer = "".join((*lines[:end], item, *lines[end:]))
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     before, after = (yaml.load(words, loader) for words in (text, longer))  # noqa: S506 - it is safe
     safe: bool = after == before | {"sources": [*before["sources"], *map(dict, entries)]}
     if safe:
         path.write_bytes(longer.encode())
     return item, safe
-
-
-def _sources_in(text: str) -> yaml.SequenceNode | None:
-    """The list, when it is laid out an entry under the other."""
-    tree = yaml.compose(text, Loader=_LOADER)
-    pairs = tree.value if isinstance(tree, yaml.MappingNode) else ()
-    found = next((value for key, value in pairs if key.value == "sources"), None)
-    return found if isinstance(found, yaml.SequenceNode) and found.value and not found.flow_style else None
-
-
-def _end(node: yaml.Node) -> yaml.Mark:
-    """Where a node really ends: that of a block is said to be where the next one begins."""
-    if not isinstance(node, yaml.CollectionNode) or node.flow_style or not node.value:
-        return node.end_mark
-    last = node.value[-1]
-    return _end(last[1] if isinstance(node, yaml.MappingNode) else last)
 
 
 def shipped(name: str) -> Path:
