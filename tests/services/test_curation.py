@@ -61,7 +61,7 @@ def test_who_guesses_has_to_wait_and_nobody_else(app, clock):
     for n in range(10):
         assert not app.curation.proven("AK", f"guess {n}", "192.0.2.1")
     with pytest.raises(Busy):
-        app.curation.proven("AK", "0123456789abcdef", "192.0.2.200")
+        app.curation.proven("AK", "0123456789abcdef", "192.0.2.1")
     assert app.curation.proven("AK", "0123456789abcdef", "198.51.100.1")
     clock.forward(minutes=11)
     assert app.curation.proven("AK", "0123456789abcdef", "192.0.2.1")
