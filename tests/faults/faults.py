@@ -17,6 +17,7 @@ from factories import NOW
 from faults import crowd
 from faults.launch import ELSEWHERE, POINTS
 from faults.relay import MISSING, Postfix
+from faults.returned import Heap
 from faults.server import FOUND, Server, server
 from faults.sinks import PROGRAM, Scripted, SmtpSink, free_port, wait_until
 from faults.world import Judgement, World
@@ -109,39 +110,39 @@ def f1_hold(bench: Bench) -> Result:
     return killed(bench, "f1 hold", policy="hold")
 
 
-CONNECTIONS = 20
-
-
-def slowly(bench: Bench, name: str, policy: str) -> Result:
-    """Killed by the clock while each reply to the final dot takes a second.
-
-    Without PIPELINING: a delayed smtp-sink answers what came behind the dot before the dot, and then says no more. It
-    counts whole seconds, so that some replies are quick enough for the next envelope to be there.
-    """
-    world = bench.world(name, policy=policy, connections=CONNECTIONS)
-    sink = bench.sink(world)
-    with sink("-p", "-W", ".:1"):
-        for _ in range(max(2, bench.kills // 5)):
-            before = sink.count
-            process = world.start()
-            wait_until(lambda: process.code is not None or sink.count > before, 30)  # noqa: B023
-            time.sleep(bench.chance.random())
-            process.kill()
-            process.said()
-            world.kills += process.code == -signal.SIGKILL
-        world.finish()
-    judgement = world.judge(sink.taken)
-    if policy == "hold":
-        return result(world, judgement, held_are_listed=judgement.states[State.UNCERTAIN] > 0)
-    return result(world, judgement, range(1, world.kills * CONNECTIONS + 1))
-
-
 def f2(bench: Bench) -> Result:
-    return slowly(bench, "f2", "resend")
+    """A delayed smtp-sink answers what came behind the dot before the dot, and then says no more: no PIPELINING."""
+    world = bench.world("f2", connections=20)
+    return waiting(bench, world, bench.sink(world), bench.kills // 5, "-p", "-W", ".:1")
+
+
+def f2_chained(bench: Bench, policy: str = "resend") -> Result:
+    """The next envelope stands behind the dot while the server has stored the message and does not say so yet."""
+    world = bench.world(f"f2 {policy}", max(bench.people, 4 * bench.kills), policy=policy, connections=2)
+    return waiting(bench, world, bench.scripted(world, delay=lambda recipient: 0.3), bench.kills)
 
 
 def f2_hold(bench: Bench) -> Result:
-    return slowly(bench, "f2 hold", "hold")
+    return f2_chained(bench, "hold")
+
+
+def waiting(bench: Bench, world: World, sink: SmtpSink | Scripted, kills: int, *options: str) -> Result:
+    """Killed by the clock while the reply to a final dot is awaited."""
+    with sink(*options):
+        for _ in range(max(2, kills)):
+            before = sink.count
+            process = world.start()
+            wait_until(lambda: process.code is not None or sink.count > before, 30)  # noqa: B023
+            time.sleep(bench.chance.random() * (1 if options else 0.3))
+            process.kill()
+            process.said()
+            world.kills += process.code == -signal.SIGKILL
+        sink.delay = lambda recipient: 0
+        world.finish()
+    judgement = world.judge(sink.taken)
+    if world.settings["policy"] == "hold":
+        return result(world, judgement, held_are_listed=judgement.states[State.UNCERTAIN] > 0)
+    return result(world, judgement, range(1, world.kills * int(world.settings["connections"]) + 1))
 
 
 # ---------------------------------------------------------------- F3 to F8: servers
@@ -386,6 +387,16 @@ def f20(bench: Bench) -> Result:
     return result(world, judgement, only_one_failed=only_one)
 
 
+def f21(bench: Bench) -> Result:
+    """50 mails a kill came back: each counts once or is put aside, none is lost."""
+    world = bench.world("f21", 10 * bench.kills)
+    heap = Heap(world, world.folder / "Maildir")
+    heap.pile_up(bench.chance)
+    heap.read(bench.chance, bench.kills, bench.build)
+    judgement = heap.judge()
+    return result(world, judgement, was_killed=world.kills > bench.kills // 2)
+
+
 def f25(bench: Bench) -> Result:
     """Both we and a real Postfix are killed, which has what it took on the disk and passes it on to a sink."""
     if MISSING:
@@ -463,6 +474,7 @@ FAULTS: dict[str, tuple[str, Callable[[Bench], Result]]] = {
     "F1 four": ("kill -9, four connections", f1_four),
     "F1 hold": ("kill -9, policy hold", f1_hold),
     "F2": ("kill -9, replies take 1 s, 20 connections", f2),
+    "F2 chained": ("kill -9, stored and not answered, PIPELINING", f2_chained),
     "F2 hold": ("the same, policy hold", f2_hold),
     "F3": ("stored, then dropped", f3),
     "F4": ("refused, no such name, 421", f4),
@@ -479,5 +491,6 @@ FAULTS: dict[str, tuple[str, Callable[[Bench], Result]]] = {
     "F18": ("left, erased, bounced in the run", f18),
     "F19": ("pause, resume, SIGTERM", f19),
     "F20": ("a message that cannot be made", f20),
+    "F21": ("reports doubled, forged, cut, 30 MB; killed", f21),
     "F25": ("a real Postfix, both killed", f25),
 }

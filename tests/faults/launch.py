@@ -12,11 +12,13 @@ from itertools import count
 
 from digest.catalog import store
 from digest.catalog.deliveries import Deliveries
+from digest.catalog.feedback import Feedback
 from digest.catalog.leases import Lease
 from digest.delivery.journal import Journal
+from digest.delivery.spool import Spool
 from digest.errors import TemplateError
 from digest.model import Outcome, Phase
-from digest.services import deliver
+from digest.services import deliver, feedback
 from digest.services.printing import Printing
 
 POINTS = {
@@ -46,6 +48,16 @@ ELSEWHERE = {
 } | {name: point for name, point in POINTS.items() if "record" not in name and "journal" not in name}
 """the moments where the journal is in the database"""
 
+RETURNED = {
+    "before reports count": (Feedback, "take", "before"),
+    "after reports counted": (Feedback, "take", "after"),
+    "before a mail is removed": (Spool, "remove", "before"),
+    "after a mail was removed": (Spool, "remove", "after"),
+    "before a quarantine": (Spool, "quarantine", "before"),
+    "after a quarantine": (Spool, "quarantine", "after"),
+}
+"""the moments of reading what came back"""
+
 SELDOM = {"lease": 1, "claim": 4, "fold": 4, "replace": 4, "sendall": 2}
 """how often, at least, these calls come about while one batch of messages is claimed, sent and folded"""
 
@@ -56,7 +68,7 @@ def die() -> None:
 
 def fatal(point: str, nth: int) -> None:
     """The *nth* call of what *point* names is the last thing that this process does."""
-    owner, name, moment = (POINTS | ELSEWHERE)[point]
+    owner, name, moment = (POINTS | ELSEWHERE | RETURNED)[point]
     real, calls = getattr(owner, name), count(1)
 
     def last(*arguments, **options):
@@ -97,6 +109,18 @@ def cursor_at_claim() -> None:
     Deliveries.sending = lambda self, worker: []
 
 
+def gone_when_read() -> None:
+    """A mail leaves the spool before what it says is in the database."""
+    real = Spool.raw
+
+    def raw(self, path):
+        mail = real(self, path)
+        self.remove(path)
+        return mail
+
+    Spool.raw = raw
+
+
 # ---------------------------------------------------------------- builds with a trouble of their own
 
 
@@ -112,14 +136,16 @@ def one_unprintable() -> None:
     Printing.outgoing = outgoing
 
 
-BUILDS = {f.__name__.replace("_", " "): f for f in (sent_before_smtp, cursor_at_claim, one_unprintable)}
+BUILDS = {f.__name__.replace("_", " "): f for f in (sent_before_smtp, cursor_at_claim, gone_when_read, one_unprintable)}
 
 
-def prepare(point: str = "", nth: int = 1, claim: int = 0, busy: int = 0, build: str = "") -> None:
+def prepare(point: str = "", nth: int = 1, claim: int = 0, batch: int = 0, busy: int = 0, build: str = "") -> None:
     if point:
         fatal(point, nth)
     if claim:
         deliver.CLAIM = claim
+    if batch:
+        feedback.BATCH = batch
     if busy:
         store.PRAGMAS = tuple(p.replace("60000", str(busy)) for p in store.PRAGMAS)
     if build:

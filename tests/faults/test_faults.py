@@ -8,6 +8,7 @@ from random import Random
 import pytest
 from faults import faults
 from faults.faults import FAULTS, Bench, Unavailable
+from faults.rows import try_out
 
 
 @pytest.fixture
@@ -17,7 +18,7 @@ def bench() -> Iterator[Bench]:
         yield Bench(Path(folder), Random(7), kills=3, people=24)
 
 
-@pytest.mark.parametrize("name", ["F1", "F1 hold", "F1 server", "F9 server", "F18", "F19"])
+@pytest.mark.parametrize("name", ["F1", "F1 hold", "F1 server", "F9 server", "F18", "F19", "F21"])
 @pytest.mark.service
 def test_a_fault_is_survived(bench: Bench, name: str):
     try:
@@ -41,6 +42,16 @@ def test_a_build_that_loses_mail_in_a_crash_is_caught(bench: Bench, build: str):
     found = faults.f1_fsync(bench)
     assert found.judgement.lost > 0
     assert not found.passed
+
+
+def test_a_build_that_loses_reports_in_a_crash_is_caught(bench: Bench):
+    bench.build = "gone when read"
+    assert faults.f21(bench).judgement.lost > 0
+
+
+def test_a_fault_that_hangs_or_breaks_the_harness_is_a_row_of_its_own():
+    assert try_out("F20", 0, 1, 3, 24)[-1] == "BROKEN: no end in 0 s"
+    assert try_out("F21", 60, 1, 0, 24)[-1] == "BROKEN: the harness failed, see above"
 
 
 @pytest.mark.service
