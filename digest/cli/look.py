@@ -92,19 +92,20 @@ def preview(
 def _gallery(app: "App", said: dict[str, str | None], file: Path | None, open_: bool) -> None:
     from urllib.parse import urlencode
 
-    from digest.web.gallery import Asked, Gallery, server
+    from digest.web.gallery import Asked, Gallery, serve
 
     made, said_ = Gallery(app), {name: value for name, value in said.items() if value}
     if file:
         file.write_text(made.page(Asked.of(said_)), encoding="utf-8")
         say(f"wrote {file}")
         return
-    with server(made) as serving:
-        url = f"http://127.0.0.1:{serving.server_port}/?{urlencode(said_)}"
-        say(f"{url}\nloads again when a template changes; stop with Ctrl-C")
+
+    def begun(url: str) -> None:
+        say(f"{url}?{urlencode(said_)}\nloads again when a template changes; stop with Ctrl-C")
         if open_:
-            typer.launch(url)
-        serving.serve_forever()
+            typer.launch(f"{url}?{urlencode(said_)}")
+
+    serve(made, begun)
 
 
 def _show(preview: "Preview") -> None:

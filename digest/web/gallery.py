@@ -4,15 +4,18 @@ Served on loopback by `digest preview --gallery`, apart from the public pages; i
 """
 
 import re
-from collections.abc import Mapping
+import socket
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlsplit
 
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import HTMLResponse, PlainTextResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from digest.errors import DigestError, NotFound
 from digest.model import MOST_PAPERS, Subscriber
@@ -20,6 +23,7 @@ from digest.rendering.lint import Finding
 from digest.rendering.press import BUDGET
 from digest.rendering.review import LIGHT, review
 from digest.rendering.stationery import fingerprint
+from digest.web import SILENT
 
 if TYPE_CHECKING:
     from digest.app import App
@@ -27,6 +31,9 @@ if TYPE_CHECKING:
 
 CLIPPED = 102_000
 """bytes of HTML after which Gmail hides the rest"""
+
+PRIVATE = {"cache-control": "no-store", "referrer-policy": "no-referrer"}
+"""the query may have an address in it"""
 
 _DARK = re.compile(r"@media \(prefers-color-scheme: ?dark\)")
 
@@ -139,40 +146,24 @@ def _source(message: bytes) -> dict[str, Any]:
     }
 
 
-def server(gallery: Gallery, port: int = 0) -> HTTPServer:
-    """Bound to loopback and not serving yet; port 0 is any that is free. One request at a time."""
-    made = HTTPServer(("127.0.0.1", port), _handler(gallery))
-    made.timeout = 1
+def pages(gallery: Gallery) -> FastAPI:
+    """The page, and the state of the templates; only for a browser that meant us (no DNS rebinding)."""
+
+    def page(request: Request) -> Response:
+        return HTMLResponse(gallery.page(Asked.of(request.query_params), live=True), headers=PRIVATE)
+
+    def state() -> Response:
+        return PlainTextResponse(gallery.state(), headers=PRIVATE)
+
+    made = FastAPI(openapi_url=None, telemetry=SILENT)
+    made.add_api_route("/", page)
+    made.add_api_route("/state", state)
+    made.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1"])
     return made
 
 
-def _handler(gallery: Gallery) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        timeout = 10
-
-        def do_GET(self) -> None:
-            """The page, or the state of the templates; only for a browser that meant us (no DNS rebinding)."""
-            path = urlsplit(self.path)
-            if self.headers.get("Host") != f"127.0.0.1:{self.connection.getsockname()[1]}":
-                self._say(421, "text/plain", "this server answers on its own address only")
-            elif path.path == "/state":
-                self._say(200, "text/plain", gallery.state())
-            elif path.path == "/":
-                self._say(200, "text/html", gallery.page(Asked.of(dict(parse_qsl(path.query))), live=True))
-            else:
-                self._say(404, "text/plain", "there is only /")
-
-        def _say(self, code: int, kind: str, text: str) -> None:
-            content = text.encode()
-            self.send_response(code)
-            self.send_header("Content-Type", f"{kind}; charset=utf-8")
-            self.send_header("Content-Length", str(len(content)))
-            self.send_header("Cache-Control", "no-store")
-            self.send_header("Referrer-Policy", "no-referrer")
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Nothing: the query may have an address in it."""
-
-    return Handler
+def serve(gallery: Gallery, begun: Callable[[str], None]) -> None:
+    """Until stopped, on any free port of loopback; *begun* is told the address."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        begun(f"http://127.0.0.1:{listening.getsockname()[1]}/")
+        uvicorn.Server(uvicorn.Config(pages(gallery), access_log=False, log_level="warning")).run([listening])

@@ -1,20 +1,23 @@
 """The page beside the editor of templates."""
 
-import http.client
+import os
 import shutil
+import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
+import httpx2
 import pytest
 from conftest import CONFIG
 from factories import batch, listing
+from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
 from digest.cli import cli
-from digest.web.gallery import Asked, Gallery, server
+from digest.web.gallery import Asked, Gallery, pages, serve
 
 
 @pytest.fixture
@@ -87,37 +90,38 @@ def test_what_cannot_be_read_in_the_query_is_as_if_not_said():
 
 
 @pytest.fixture
-def get(gallery) -> Iterator[Callable[..., tuple[int, str]]]:
-    """Asks a server that runs until the test is over."""
-    with server(gallery) as serving:
-        thread = threading.Thread(target=serving.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-
-        def ask(path: str, host: str = "") -> tuple[int, str]:
-            asking = http.client.HTTPConnection("127.0.0.1", serving.server_port, timeout=20)
-            asking.request("GET", path, headers={"Host": host} if host else {})
-            answer = asking.getresponse()
-            content = answer.read().decode()
-            asking.close()
-            return answer.status, content
-
-        yield ask
-        serving.shutdown()
-        thread.join()
+def web(gallery) -> Iterator[TestClient]:
+    with TestClient(pages(gallery), base_url="http://127.0.0.1:8000") as client:
+        yield client
 
 
-def test_the_server_makes_the_page_anew_and_tells_when_to_load_it_again(get, gallery):
-    code, page = get("/?topics=robots&count=1")
-    assert code == 200
+def test_the_server_makes_the_page_anew_and_tells_when_to_load_it_again(web, gallery):
+    page = web.get("/?topics=robots&count=1").text
     assert 'value="robots"' in page
     assert "1 papers of 2" in page
-    assert get("/state") == (200, gallery.state())
+    assert web.get("/state").text == gallery.state()
     assert gallery.state() in page
 
 
-def test_the_server_answers_only_who_meant_it(get):
-    assert get("/state", host="evil.example.org")[0] == 421
-    assert get("/etc/passwd")[0] == 404
+def test_the_server_answers_only_who_meant_it(web):
+    assert web.get("/state", headers={"host": "evil.example.org"}).status_code == 400
+    assert web.get("/etc/passwd").status_code == 404
+
+
+def test_it_is_served_on_loopback_until_stopped(gallery):
+    def ask_and_stop(url: str) -> None:
+        def asked() -> None:
+            answers.append(httpx2.get(f"{url}state", trust_env=False).text)
+            os.kill(os.getpid(), signal.SIGINT)
+
+        asking.append(threading.Thread(target=asked))
+        asking[0].start()
+
+    answers, asking = [], []
+    with pytest.raises(KeyboardInterrupt):
+        serve(gallery, ask_and_stop)
+    asking[0].join()
+    assert answers == [gallery.state()]
 
 
 def test_the_command_writes_the_page_to_a_file(gallery, tmp_path):
