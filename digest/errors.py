@@ -27,17 +27,6 @@ class SourceError(DigestError):
         return f"{self.name}: {self.args[0]}" if self.name else str(self.args[0])
 
 
-class TemplateError(DigestError):
-    """A template cannot be used: *file* (and *line*, from 1, where known) and what is wrong with it."""
-
-    exit_code = 4
-
-    def __init__(self, message: str, *, file: str, line: int | None = None) -> None:
-        super().__init__(f"{file}:{line}: {message}" if line else f"{file}: {message}")
-        self.file = file
-        self.line = line
-
-
 class InputError(DigestError):
     """A file that a command was given cannot be read: *file* (and *line*, from 1, where known) and what is wrong."""
 
@@ -47,6 +36,12 @@ class InputError(DigestError):
         super().__init__(f"{file}:{line}: {message}" if line else f"{file}: {message}")
         self.file = file
         self.line = line
+
+
+class TemplateError(InputError):
+    """A template cannot be used."""
+
+    exit_code = 4
 
 
 class CatalogError(DigestError):
