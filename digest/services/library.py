@@ -125,18 +125,14 @@ class Library:
     def _shelf(self) -> _Shelf:
         """Filled again now and then, by one while the others look at the old one."""
         age, kept = self.clock().timestamp() // KEPT.total_seconds(), self._kept
-        if kept and (kept[0] == age or not self._lock.acquire(blocking=False)):
+        if kept and (kept[0] == age or self._lock.locked()):
             return kept[1]
-        if not kept:
-            self._lock.acquire()
-        try:
+        with self._lock:
             kept = self._kept
             if not kept or kept[0] != age:
                 cards = self.catalog.papers.newest(NEWEST)
                 kept = self._kept = age, kept[1] if kept and kept[1].cards == cards else _shelf(cards)
             return kept[1]
-        finally:
-            self._lock.release()
 
 
 def _shelf(cards: list[Card]) -> _Shelf:

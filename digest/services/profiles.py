@@ -104,13 +104,11 @@ class Profiles:
         cards = self.catalog.papers.cards([vote["paper"] for vote in history])
         up, down = ([cards[v["paper"]] for v in history if v["value"] == value] for value in (1, -1))
         texts = [f"{card.title} {card.abstract}" for card in up]
-        return Profile(
-            up,
-            down,
-            dict(Counter(vote["origin"] for vote in history)),
-            self.library.telling(texts) if texts else [],
-            self.library.similar([(text, 1.0) for text in texts], cards) if texts else [],
-        )
+        origins = dict(Counter(vote["origin"] for vote in history))
+        if not texts:
+            return Profile(up, down, origins, [], [])
+        nearest = self.library.similar([(text, 1.0) for text in texts], cards)
+        return Profile(up, down, origins, self.library.telling(texts), nearest)
 
     def reset(self, subscriber: Subscriber) -> int:
         """Forget every vote; how many."""

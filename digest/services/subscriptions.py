@@ -69,19 +69,9 @@ class Subscriptions:
 
         Raises AddressError for what can be no address at all.
         """
-        address = normal(address)
-        self.catalog.consents.queue(
-            SignUp(
-                id=0,
-                public_id=new_public_id(),
-                address=address,
-                fingerprint=self.links.fingerprint(canonical(address)),
-                network=network(proof.ip),
-                wishes=_dumped(interest, schedule),
-                proof=_kept(proof),
-                at=self.clock(),
-            )
-        )
+        address, public_id, net = normal(address), new_public_id(), network(proof.ip)
+        mark, wishes = self.links.fingerprint(canonical(address)), _dumped(interest, schedule)
+        self.catalog.consents.queue(SignUp(0, public_id, address, mark, net, wishes, _kept(proof), self.clock()))
 
     def form_token(self, typed: str = "") -> str:
         """Proves when a form was asked for (REQ-25): the one that came with it, or a new one when that is no good."""
@@ -106,16 +96,15 @@ class Subscriptions:
 
     def confirm(self, token: str, proof: Proof) -> None:
         """Begin the subscription and owe a welcome; once more does nothing. Raises BadLink."""
-        sign_up, now = self.confirmable(token), self.clock()
-        if sign_up.confirmed or self.catalog.consents.suppressed(sign_up.fingerprint):
+        sign_up, now, consents = self.confirmable(token), self.clock(), self.catalog.consents
+        if sign_up.confirmed or consents.suppressed(sign_up.fingerprint):
             return
         interest, schedule = _loaded(sign_up.wishes)
-        subscriber = self._begin(sign_up.address, sign_up.public_id, interest, schedule)
-        self.catalog.consents.record(subscriber.public_id, "requested", sign_up.at, sign_up.proof)
-        self.catalog.consents.record(
-            subscriber.public_id, "confirmed", now, _kept(proof) | {"token": sign_up.public_id}
-        )
-        self.catalog.consents.confirm(sign_up, now)
+        wanted = Subscriber(0, sign_up.public_id, sign_up.address, schedule=schedule, interest=interest)
+        public_id = self._begin(wanted).public_id
+        consents.record(public_id, "requested", sign_up.at, sign_up.proof)
+        consents.record(public_id, "confirmed", now, _kept(proof) | {"token": sign_up.public_id})
+        consents.confirm(sign_up, now)
 
     def never(self, token: str) -> None:
         """Whoever got a confirmation mail wants none from us, ever; it is never too late to say so. Raises BadLink."""
@@ -132,7 +121,10 @@ class Subscriptions:
 
     def preferences(self, token: str) -> Subscriber:
         """Whose preferences these are. Raises BadLink, also when the person has been erased."""
-        return self._known(self.links.read(token, Purpose.PREFERENCES))
+        subscriber = self.catalog.subscribers.by_public_id(self.links.read(token, Purpose.PREFERENCES))
+        if subscriber is None or not subscriber.address:
+            raise BadLink
+        return subscriber
 
     def may_leave(self, token: str) -> None:
         """Only looks: raises BadLink unless this link would unsubscribe somebody."""
@@ -167,7 +159,8 @@ class Subscriptions:
         known = self.catalog.subscribers.by_address(address)
         if known and known.standing is Standing.LEFT:
             raise DigestError(f"{address} has left; ask them to sign up again, or add them without --confirmed")
-        subscriber = self._begin(address, new_public_id(), interest, schedule, count, after)
+        wanted = Subscriber(0, new_public_id(), address, schedule=schedule, interest=interest, count=count)
+        subscriber = self._begin(wanted, after)
         self.catalog.consents.record(subscriber.public_id, "operator", now, {"reason": reason})
         return subscriber
 
@@ -268,16 +261,15 @@ class Subscriptions:
         consents, now, limits = self.catalog.consents, self.clock(), self.limits
         if consents.suppressed(sign_up.fingerprint):
             return "suppressed"
-        print_, net = sign_up.fingerprint, sign_up.network
-        if consents.mailed_since(now - timedelta(hours=1)) >= limits.hour:
-            return "overflow"
-        budgets: tuple[tuple[int, timedelta, dict[str, str]], ...] = (
-            (limits.address_10_minutes, timedelta(minutes=10), {"fingerprint": print_}),
-            (limits.address_day, timedelta(days=1), {"fingerprint": print_}),
-            (limits.network_hour, timedelta(hours=1), {"network": net}),
+        address, net = {"fingerprint": sign_up.fingerprint}, {"network": sign_up.network}
+        budgets: tuple[tuple[str, int, timedelta, dict[str, str]], ...] = (
+            ("overflow", limits.hour, timedelta(hours=1), {}),
+            ("refused", limits.address_10_minutes, timedelta(minutes=10), address),
+            ("refused", limits.address_day, timedelta(days=1), address),
+            ("refused", limits.network_hour, timedelta(hours=1), net),
         )
-        spent = any(consents.mailed_since(now - span, **whose) >= limit for limit, span, whose in budgets)
-        return "refused" if spent else None
+        spent = (state for state, most, span, whose in budgets if consents.mailed_since(now - span, **whose) >= most)
+        return next(spent, None)
 
     def _letters(self, first: SignUp, rest: Iterator[SignUp], sign_ups: dict[int, SignUp]) -> Iterator[Outgoing]:
         stationery, now = self.printing.stationery("confirm"), self.clock()
@@ -293,31 +285,15 @@ class Subscriptions:
 
     # ---- helpers
 
-    def _begin(
-        self,
-        address: str,
-        public_id: str,
-        interest: Interest,
-        schedule: Schedule,
-        count: int = 10,
-        after: datetime | None = None,
-    ) -> Subscriber:
-        now = self.clock()
-        known = self.catalog.subscribers.by_address(address)
+    def _begin(self, wanted: Subscriber, after: datetime | None = None) -> Subscriber:
+        now, known = self.clock(), self.catalog.subscribers.by_address(wanted.address)
         active = known is not None and known.standing is Standing.ACTIVE
-        subscriber = Subscriber(
-            id=known.id if known else 0,
-            public_id=known.public_id if known else public_id,
-            address=known.address if known else address,
-            standing=Standing.ACTIVE,
-            schedule=schedule,
-            interest=interest,
-            count=count,
-            since=known.since if known and active else now,
-        )
-        first = schedule.next(after or now) if active or after else Turn(WELCOME, now)
+        if known:
+            wanted = replace(wanted, id=known.id, public_id=known.public_id, address=known.address)
+        begun = replace(wanted, since=known.since if known and active else now)
+        first = wanted.schedule.next(after or now) if active or after else Turn(WELCOME, now)
         kept = known is not None and active and self._owed(known)
-        return self.catalog.subscribers.put(subscriber, None if kept else first, again=not active)
+        return self.catalog.subscribers.put(begun, None if kept else first, again=not active)
 
     def _owed(self, subscriber: Subscriber) -> bool:
         """Whether they wait for a turn that a new schedule must not take away: the welcome, or one that is due."""
@@ -328,12 +304,6 @@ class Subscriptions:
     def _end(self, subscriber: Subscriber, event: str) -> None:
         self.catalog.subscribers.stand(subscriber.id, Standing.LEFT)
         self.catalog.consents.record(subscriber.public_id, event, self.clock(), {})
-
-    def _known(self, public_id: str) -> Subscriber:
-        subscriber = self.catalog.subscribers.by_public_id(public_id)
-        if subscriber is None or not subscriber.address:
-            raise BadLink
-        return subscriber
 
 
 _POSTED = {State.SENT: "mailed", State.UNCERTAIN: "mailed", State.PENDING: "queued"}

@@ -95,22 +95,12 @@ class Explain:
             if abs(score - worth) > 0.001 * max(worth, 1):  # frozen in half precision
                 lost = next(last, "likeness with papers above")
                 told.append((lost, round(score - worth, 3)))
-        obstacles, changes = ([], []) if own else self._missed(wish, voted, paper, ranker, edition, numbers)
-        return Why(
-            card,
-            edition.date,
-            delivery.digest.turn if delivery else "",
-            delivery.state if delivery else "",
-            place,
-            len(picks),
-            items(edition, [own])[0].reasons if own else (),
-            rank,
-            round(score, 3),
-            told,
-            delivery is not None,
-            obstacles,
-            changes,
-        )
+        missed: tuple[list[str], list[str]] = ([], [])
+        missed = missed if own else self._missed(wish, voted, paper, ranker, edition, numbers)
+        row = (delivery.digest.turn, delivery.state) if delivery else ("", "")
+        reasons = items(edition, [own])[0].reasons if own else ()
+        score, again = round(score, 3), delivery is not None
+        return Why(card, edition.date, *row, place, len(picks), reasons, rank, score, told, again, *missed)
 
     def _edition(
         self, reader: Subscriber, numbers: Collection[int], day: date | None
