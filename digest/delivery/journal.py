@@ -3,7 +3,7 @@
 One record a line:
 
     begin ID SHA256               before the message's data goes out; the hash of its bytes
-    end ID PHASE CODE TEXT        after its final reply, before the connection's next data
+    end ID PHASE CODE NAME TEXT   after its final reply, before the connection's next data; a provider's name for it, or -
 
 A begin, and the ends written before it, are on the disk before the message's data goes out, so that a power cut leaves
 no more in doubt than `kill -9`. The connections share the waiting: one syncs for all that have written meanwhile.
@@ -70,7 +70,8 @@ class Journal:
 
     def end(self, outcome: Outcome, *, wait: bool = True) -> None:
         """The final reply came. No need to *wait* for the disk where a `begin` follows at once."""
-        text = f"end {outcome.id} {outcome.phase.value} {outcome.code} {veiled(outcome.text)}"
+        name = "".join(outcome.named.split()) or "-"
+        text = f"end {outcome.id} {outcome.phase.value} {outcome.code} {name} {veiled(outcome.text)}"
         self._append(outcome.id, text, wait=wait)
 
     def replay(self) -> dict[int, Word]:
@@ -200,10 +201,11 @@ def sync_folder(folder: Path) -> None:
 
 def _read(line: str) -> tuple[int, Word] | None:
     """None for what is no record: a power cut may leave anything behind."""
-    word, id, *said = *line.split(" ", 4), ""
+    word, id, *said = *line.split(" ", 5), ""
     with suppress(ValueError):
         if word == "begin" and len(said) in (1, 2):
             return int(id), Word(None, said[0])
-        if word == "end" and len(said) > 2:
-            return int(id), Word(Outcome(int(id), Phase(said[0]), int(said[1]), said[2]))
+        if word == "end" and len(said) > 3:
+            phase, code, name, text, *_ = said
+            return int(id), Word(Outcome(int(id), Phase(phase), int(code), text, "" if name == "-" else name))
     return None

@@ -167,9 +167,9 @@ class Deliver:
 
 def _settled(delivery: Delivery, word: Word, now: datetime) -> Settled:
     """What the journal says of a claimed row: an outcome, or that it was begun and nobody knows."""
-    lost = Outcome(delivery.digest.id, Phase.FINAL, 0, "the sender died before the reply")
-    found = verdict(word.outcome or lost, delivery.attempts, now, delivery.digest.deadline)
-    return Settled(delivery.digest.id, found.state, found.text, found.not_before, word.sha256 or None)
+    said = word.outcome or Outcome(delivery.digest.id, Phase.FINAL, 0, "the sender died before the reply")
+    found = verdict(said, delivery.attempts, now, delivery.digest.deadline)
+    return Settled(delivery.digest.id, found.state, found.text, found.not_before, word.sha256 or None, said.named)
 
 
 @dataclass(frozen=True, slots=True)

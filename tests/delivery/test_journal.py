@@ -60,6 +60,13 @@ def test_a_refusal_is_replayed_whole(journal: Journal, path: Path):
     assert replayed(path) == {7: refused}
 
 
+def test_a_providers_name_for_the_message_is_replayed(journal: Journal, path: Path):
+    named = Outcome(7, Phase.FINAL, 250, "taken, and kept", named="0100018d-1")
+    journal.begin(7)
+    journal.end(named)
+    assert replayed(path) == {7: named}
+
+
 def test_a_delivery_begun_again_is_in_doubt_again(journal: Journal, path: Path):
     journal.begin(1)
     journal.end(reply(1, 451))
@@ -92,12 +99,12 @@ def test_a_server_cannot_write_records_or_addresses_into_it(journal: Journal, pa
 
 
 def test_a_torn_end_counts_as_not_ended(path: Path):
-    path.write_text("begin 1\nend 1 final 25")
+    path.write_text("begin 1\nend 1 final 250 - 2.0")
     assert replayed(path) == {1: None}
 
 
 def test_writing_goes_on_after_a_torn_line_without_completing_it(path: Path):
-    path.write_text("begin 1\nend 1 final 25")
+    path.write_text("begin 1\nend 1 final 250 - 2.0")
     with closing(opened(path)) as journal:
         journal.begin(2)
     assert replayed(path) == {1: None, 2: None}
@@ -105,7 +112,7 @@ def test_writing_goes_on_after_a_torn_line_without_completing_it(path: Path):
 
 def test_what_a_power_cut_left_behind_is_passed_over(path: Path):
     path.write_bytes(
-        b"begin 1\n\0\0\0\0\n\xff\xfe\nbegin\nbegin x\nend 2 final\nend 3 nowhere 250 ok\nend 4 final 250 ok\n"
+        b"begin 1\n\0\0\0\0\n\xff\xfe\nbegin\nbegin x\nend 2 final\nend 3 nowhere 250 - ok\nend 4 final 250 - ok\n"
     )
     assert replayed(path) == {1: None, 4: reply(4, text="ok")}
 

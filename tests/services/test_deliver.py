@@ -244,6 +244,15 @@ def run_until_killed(app):
     catalog.fold, catalog.release = fold, release
 
 
+def test_what_a_provider_calls_a_message_outlives_a_crash_before_the_ledger_knows(app, line, owed):
+    owed(1)
+    line.says = [(*OK, "0100-1")]
+    run_until_killed(app)
+    assert not app.catalog.feedback.recipients([], ["0100-1"])
+    app.deliver.deliver()
+    assert app.catalog.feedback.recipients([], ["0100-1"])["0100-1"].subscriber == 1
+
+
 def test_on_hold_a_message_in_doubt_waits_for_a_person(make_app, app, line, owed):
     owed(1)
     line.says = [(Phase.FINAL, 0, "connection lost")]
@@ -582,7 +591,7 @@ def test_an_upgrade_in_the_middle_of_an_edition_loses_nobody_and_doubles_only_wh
     owed(4)
     claimed = app.catalog.deliveries.claim(3, "local", NOW)
     app.catalog.store.engine.dispose()
-    app.settings.file("subscribers.journal").write_text("boot 1f\nbegin 1\nend 1 final 250 ok\nbegin 2\n")
+    app.settings.file("subscribers.journal").write_text("boot 1f\nbegin 1\nend 1 final 250 - ok\nbegin 2\n")
     as_before(app.settings.file("subscribers.db"))
     later = make_app()
     with pytest.raises(CatalogError, match="db upgrade"):
