@@ -57,6 +57,8 @@ class Lease:
         """One statement and one way there and back, since a message waits for it."""
         with self._lock:
             rows = list(self._waiting)
+        if not rows:  # they went with those of another connection
+            return
         ids, records = ([*column] for column in zip(*rows, strict=True))
         adding = (
             "INSERT INTO records (deliverer_id, digest_id, record) SELECT %s, * FROM unnest(%s::integer[], %s::text[])"

@@ -44,6 +44,7 @@ def fault(answer: Connection, name: str, seed: int, kills: int, people: int) -> 
             told = ["", "", "", "", f"not tried: {error}"]
         else:
             told = [*numbers(found), verdict(found)]
+            print(*found.broken, sep="\n", end="", file=sys.stderr)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     answer.send(told)
 
@@ -54,4 +55,4 @@ def numbers(found: Result) -> list[str]:
 
 
 def verdict(found: Result) -> str:
-    return "survived" if found.passed else "BROKEN: " + "; ".join(found.broken[:5])
+    return "survived" if found.passed else "BROKEN: " + "; ".join(said.splitlines()[-1] for said in found.broken[:5])
