@@ -55,4 +55,8 @@ def numbers(found: Result) -> list[str]:
 
 
 def verdict(found: Result) -> str:
-    return "survived" if found.passed else "BROKEN: " + "; ".join(said.splitlines()[-1] for said in found.broken[:5])
+    return (
+        "survived"
+        if found.passed
+        else "BROKEN: " + "; ".join(said[said.rfind("\n") + 1 :] for said in found.broken[:5])
+    )
