@@ -3,7 +3,7 @@
 One record a line:
 
     begin ID SHA256               before the message's data goes out; the hash of its bytes
-    end ID PHASE CODE NAME TEXT   after its final reply, before the connection's next data; a provider's name for it, or -
+    end ID PHASE CODE NAME TEXT   after its final reply, before the connection's next data; NAME: a provider's, or -
 
 A begin, and the ends written before it, are on the disk before the message's data goes out, so that a power cut leaves
 no more in doubt than `kill -9`. The connections share the waiting: one syncs for all that have written meanwhile.

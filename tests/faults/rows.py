@@ -44,7 +44,7 @@ def fault(answer: Connection, name: str, seed: int, kills: int, people: int) -> 
             told = ["", "", "", "", f"not tried: {error}"]
         else:
             told = [*numbers(found), verdict(found)]
-            print(*found.broken, sep="\n", end="", file=sys.stderr)
+            sys.stderr.writelines(f"{name}: {said}\n" for said in found.broken)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     answer.send(told)
 
