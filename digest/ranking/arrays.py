@@ -1,20 +1,19 @@
 """An edition's candidates and a batch of wishes as arrays: what features look at."""
 
 import unicodedata
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache, reduce
-from itertools import chain
+from itertools import count
 from math import isfinite
-from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from digest.model import Candidate, Interest, Steering, Topic
-from digest.ranking import Feature, profile
+from digest.model import NAMELESS, Candidate, Interest, Steering, Topic
+from digest.ranking import profile
 from digest.ranking.text import WORD, Meaning, Query, Rows, Texts, folded
 from digest.ranking.trend import unfaded
 
@@ -22,10 +21,11 @@ REFS = 1 << 16  # ordinals and what reasons point at are frozen in two bytes
 DAY = 86_400.0
 IN_CATEGORY = 0.15  # further evidence for a topic: the paper is filed where the topic says,
 HAS_KEYWORD = 0.45  # or holds one of its keywords
-HEAVIEST = 100.0  # weight of a topic; no wish can be so heavy that it outweighs what rules a paper out
-ROOM = 8_000_000  # numbers on a shelf before it is cleared: 32 MB
 FAINT = 0.15  # fit to a topic below which at most one paper in seven is one that people file there
 CLOSE = 0.6  # evidence of a vote that speaks for most papers, and so for none
+UNTOLD = NAMELESS - 1  # nobody asked yet for a term
+
+Places = NDArray[np.int64]
 
 
 @lru_cache(maxsize=1 << 16)
@@ -65,77 +65,14 @@ class Wish:
     lot: int = 0
     """any number: readers with different ones are shown different things to explore"""
 
-    @property
-    def open(self) -> bool:
-        """wants whatever is trending"""
-        i = self.interest
-        return not (i.topics or i.texts or i.keywords or i.categories or i.authors or self.votes)
 
-
-class _Numbers(dict[Hashable, int]):
-    """Thing to its row; asking for an unknown one allots the next."""
-
-    def __init__(self, rows: "Shelf") -> None:
-        self._shelf = rows
-        self.new: list[Hashable] = []
-
-    def __missing__(self, thing: Hashable) -> int:
-        self[thing] = number = self._shelf.allot(thing)
-        self.new.append(thing)
-        return number
-
-
-class Shelf:
-    """What each thing that was named says of every candidate: a row worked out once, for all wishes to come."""
-
-    def __init__(self, candidates: "Candidates", features: Sequence[Feature]) -> None:
-        self._candidates, self._features = candidates, features
-        self._most = max(ROOM // max(len(candidates.all), 1), 1024)
-        self.clear()
-
-    def clear(self) -> None:
-        self.rows: Rows = np.zeros((0, len(self._candidates.all)), dtype=np.float32)
-        self.kinds = np.zeros(0, dtype=np.int8)
-        """the place of its feature, by row"""
-        self.things: list[Any] = []
-        self._numbers = [_Numbers(self) for _ in self._features]
-
-    def allot(self, thing: Hashable) -> int:
-        self.things.append(thing)
-        return len(self.things) - 1
-
-    def wants(self, wishes: Sequence[Wish], scale: Sequence[NDArray[np.float32]]) -> Any:
-        """wishes × rows: how much each wish wants of each, the weights of a feature times its *scale* (by wish)."""
-        if len(self.things) > self._most:
-            self.clear()
-        owners, columns, weights = [], [], []
-        for numbers, feature, by in zip(self._numbers, self._features, scale, strict=True):
-            naming = [(n, things) for n, wish in enumerate(wishes) if (things := feature.things(wish))]
-            named = [things for _, things in naming]
-            counts = np.fromiter(map(len, named), np.intp, len(named))
-            total = int(counts.sum())
-            owners.append(np.repeat(np.array([n for n, _ in naming], dtype=np.intp), counts))
-            columns.append(np.fromiter(map(numbers.__getitem__, chain.from_iterable(named)), np.int32, total))
-            given = np.fromiter(chain.from_iterable(things.values() for things in named), np.float32, total)
-            weights.append(np.clip(np.nan_to_num(given), -HEAVIEST, HEAVIEST) * by[owners[-1]])
-        self._fill()
-        owner = np.concatenate(owners)
-        order = np.argsort(owner, kind="stable")
-        ends = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=len(wishes)))])
-        data = np.concatenate(weights)[order], np.concatenate(columns)[order], ends
-        return sp.csr_array(data, shape=(len(wishes), len(self.rows)))
-
-    def _fill(self) -> None:
-        missing = len(self.things) - len(self.rows)
-        if missing > 0:
-            missing = max(missing, len(self.rows) // 2)  # with some to spare, since making room copies all
-            self.rows = np.concatenate([self.rows, np.zeros((missing, self.rows.shape[1]), dtype=np.float32)])
-            self.kinds = np.concatenate([self.kinds, np.zeros(missing, dtype=np.int8)])
-        for kind, (numbers, feature) in enumerate(zip(self._numbers, self._features, strict=True)):
-            if numbers.new:
-                places = [numbers[thing] for thing in numbers.new]
-                self.rows[places], self.kinds[places] = feature.scores(self._candidates, numbers.new), kind
-                numbers.new = []
+def _by_last_bits(places: Mapping[int, int]) -> tuple[int, NDArray[np.uint16]]:
+    """As many of their last bits as tell the papers apart, and by those the place of each: quicker than searching."""
+    papers = np.array([*places], dtype=np.int64)
+    last = next(last for bits in count() if len(np.unique(papers & (last := (1 << bits) - 1))) == len(papers))
+    by_bits = np.zeros(last + 1, dtype=np.uint16)
+    by_bits[papers & last] = [*places.values()]
+    return last, by_bits
 
 
 def _index(named: Sequence[Sequence[set[str]]]) -> dict[str, list[int]]:
@@ -157,7 +94,8 @@ class Candidates:
         if any(not 0 <= number < REFS for number in (*(c.ordinal for c in self.all), *(t.id for t in topics))):
             raise ValueError(f"ordinals and topic ids must lie below {REFS}, or digests could not be frozen")
         self.places = {candidate.card.paper: place for place, candidate in enumerate(self.all)}
-        self._paper, self._place = np.array(sorted(self.places.items()), dtype=np.int64).reshape(-1, 2).T.copy()
+        self._papers = np.array([candidate.card.paper for candidate in self.all], dtype=np.int64)
+        self._last, self._place = _by_last_bits(self.places)
         self.ordinals = np.array([candidate.ordinal for candidate in self.all])
         self.since = np.array([candidate.since.timestamp() for candidate in self.all])
         self.age = np.maximum(now.timestamp() - self.since, 0) / DAY
@@ -175,13 +113,16 @@ class Candidates:
         self._filed, self._written = _index(self.filings), _index(self.writers)
         self._voted: dict[int, int] = {}
         self._unit, self._standing = self.texts.others([])
+        self._telling = self.texts.telling(self._unit)
         self._words: dict[int, tuple[dict[str, int], dict[int, int]]] = {}
-        self._terms: dict[tuple[int, int], int] = {}
         self.holding = lru_cache(maxsize=1024)(self.texts.holding)  # many want, or rule out, the same
         asked = [self.texts.query([(t.name, 2), (t.description, 1), *((k, 1) for k in t.keywords)]) for t in topics]
         self._asked = {topic.id: query for topic, query in zip(topics, asked, strict=True)}
         relevance = self._relevance(topics, asked)
         self._topics: dict[int, Rows] = {topic.id: relevance[row] for row, topic in enumerate(topics)}
+        self._number = np.zeros(REFS, dtype=np.uint16)
+        self._number[[topic.id for topic in topics]] = range(len(topics))
+        self._terms = np.full(relevance.shape, UNTOLD, dtype=np.uint16)
 
     def _relevance(self, topics: Sequence[Topic], queries: Sequence[Query]) -> Rows:
         """topics × papers; where a topic excludes a paper, 0"""
@@ -194,10 +135,10 @@ class Candidates:
             row[self.best(map(self.excluded, topic.exclusions)) > 0] = 0
         return fit
 
-    def found(self, papers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    def found(self, papers: NDArray[np.int64]) -> tuple[NDArray[np.uint16], NDArray[np.bool_]]:
         """The places of papers, and which of them are candidates at all; the others' places mean nothing."""
-        at = np.minimum(np.searchsorted(self._paper, papers), len(self._paper) - 1)
-        return self._place[at], self._paper[at] == papers
+        places = self._place.take(papers & self._last)
+        return places, self._papers.take(places) == papers
 
     @property
     def none(self) -> Rows:
@@ -213,15 +154,17 @@ class Candidates:
         fit = self.texts.fit(queries, bonus)
         return np.where(fit < FAINT, np.float32(0), fit)
 
-    def term(self, pair: tuple[int, int]) -> int:
-        """For a topic and a place the index in `Card.words` of the word that says most of what they share, or -1."""
-        if pair not in self._terms:
-            topic, place = pair
-            self._terms[pair] = self.strongest(self._asked[topic], place) if topic in self._asked else -1
-        return self._terms[pair]
+    def terms(self, topics: Places, places: Places) -> NDArray[np.uint16]:
+        """For topics and places the index in `Card.words` of the word that says most of what both share, or NAMELESS"""
+        numbers = self._number[topics]
+        terms = self._terms[numbers, places]
+        for n in np.flatnonzero(terms == UNTOLD).tolist():
+            term = self.strongest(self._asked[int(topics[n])], int(places[n]))
+            terms[n] = self._terms[numbers[n], places[n]] = term if 0 <= term < UNTOLD else NAMELESS
+        return terms
 
     def strongest(self, query: Query, place: int) -> int:
-        """As `term`, for a query."""
+        """The index in `Card.words` of the word that says most of what a query and a paper share, or -1."""
         indices, worth = self.words(place)[1], self.texts.worth(query, place)
         shared = [(value, -indices[column]) for column, value in worth.items() if column in indices]
         return -max(shared)[1] if shared else -1
@@ -254,6 +197,7 @@ class Candidates:
         unit, standing = self.texts.others(documents)
         self._voted.update(zip(papers, range(len(self._voted), len(self._voted) + len(papers)), strict=True))
         self._unit = sp.vstack([self._unit, unit], format="csr")
+        self._telling = sp.vstack([self._telling, self.texts.telling(unit)], format="csr")
         self._standing = np.concatenate([self._standing, standing])
 
     def liked(self, papers: Sequence[int]) -> Rows:
@@ -269,7 +213,7 @@ class Candidates:
 
     def shared(self, papers: Sequence[int], places: Sequence[int]) -> list[int]:
         """For voted papers and the places of candidates the column as `Texts.shared` has it."""
-        return self.texts.shared(self._unit[[self._voted[paper] for paper in papers]], places)
+        return self.texts.shared(self._telling[[self._voted[paper] for paper in papers]], places)
 
     def _marked(self, places: list[int]) -> Rows:
         row = self.none

@@ -1,21 +1,23 @@
 """Each subscriber's picks, with their reasons: scores for whole batches, then the best that are not all alike."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from digest.model import GENERAL, NAMELESS, Candidate, Picks, ReasonCode, Steering, Topic
-from digest.ranking.arrays import REFS, Candidates, Shelf, Wish
+from digest.model import Candidate, Picks, ReasonCode, Steering, Topic
+from digest.ranking.arrays import REFS, Candidates, Places, Wish
 from digest.ranking.features import FEATURES, NOTHING, Excluded
+from digest.ranking.reasons import tell
+from digest.ranking.shelf import Shelf, Wants
 from digest.ranking.text import Meaning, Rows
 
 __all__ = ["Ranker", "Wish"]
 
-BATCH = 512  # wishes scored at once, so that memory does not grow with the audience
-FEW = 64  # of them at a time where every candidate is looked at
+SCORES = 1 << 20  # at once, so that memory does not grow with the audience
+FEW = 64  # wishes for which every candidate is looked at together
 POOL, SHORT = 64, 20  # so many of the best are enough to choose that many from; longer lists are chosen from all
 STEPS = 10_000  # scores are compared in ten-thousandths, so that equals are equal on every machine
 HIGHEST = 64.0  # among scores beyond, any may come into the pool
@@ -34,9 +36,9 @@ FROZEN = np.dtype([("ordinal", "<u2"), ("score", "<f2"), ("c1", "u1"), ("r1", "<
 LOSS = np.arange(256, dtype=np.float32) * np.float32(ALIKE / 255)  # of score, by likeness
 LOSS[int(SAME * 255) :] = -BARRED
 WAYS = 256  # that are kept
+TOPIC = 0  # the place of its feature
 
-Places = NDArray[np.int64]
-_Key = tuple[Steering, bool, bool, datetime]
+_Key = tuple[Steering, bool, datetime, bool]
 
 
 class Term(NamedTuple):
@@ -48,17 +50,24 @@ class Term(NamedTuple):
     value: float
 
 
-class _Way(NamedTuple):
-    """What is the same for all wishes that are steered alike."""
+_Way = tuple[Rows, Rows, Rows, float, int, int]
 
-    steering: Steering
-    open: bool
+
+class _Ways(NamedTuple):
+    """How the wishes of a batch are steered."""
+
+    which: Places
+    """the way of each wish: a row of"""
     near: Rows
-    """score of each candidate beside what was asked, if it was,"""
+    """the score of each candidate beside what was asked, if it was,"""
     far: Rows
-    """and if it was not"""
+    """and if it was not;"""
     told: Rows
     """the share of the trend, where it is worth telling"""
+    least: Rows
+    quota: Places
+    explore: Places
+    """these by wish"""
 
 
 class Ranker:
@@ -71,12 +80,10 @@ class Ranker:
         self._likeness = known.texts.likeness()
         self._ways: dict[_Key, _Way] = {}
         self._shelf = Shelf(known, [*(feature for feature, _ in FEATURES), Excluded()])
-        self._codes = np.array([*(feature.code for feature, _ in FEATURES), 0], dtype=np.int64)
         self._fresh = np.exp2(-known.age / 2, dtype=np.float32) * np.float32(FRESH)  # halves in two days
         promising = np.where(known.trend > 0, known.trend, known.chance * np.float32(PROMISE))
         self._trend = np.stack([promising, np.where(known.trend > 0, known.peak, promising)])
         """for a mail about the day, and for one that looks back at all of it"""
-        self._code_of_trend = np.where(known.trend > 0, ReasonCode.TREND, ReasonCode.PROMISING)
         beyond = np.lexsort((np.arange(len(known.all)), -np.rint(promising * STEPS)))[:POOL]
         self._beyond = beyond[promising[beyond] >= UNUSUAL]
 
@@ -98,79 +105,60 @@ class Ranker:
         particular gets the rest as well, newest first. Scores have lost what their likeness to better picks costs.
         What is there to explore comes last.
         """
-        numbers: dict[_Key, int] = {}
-        keys = [(w.steering, w.whole, w.open, w.after) for w in wishes]
-        way = [numbers.setdefault(key, len(numbers)) for key in keys]
-        picks: dict[int, Picks] = {}
-        for short, pool in ((True, POOL), (False, len(self._candidates.all))):
+        picks = [Picks()] * len(wishes)
+        if not (width := len(self._candidates.all)):
+            return picks
+        for short, pool in ((True, POOL), (False, width)):
             which = [i for i, wish in enumerate(wishes) if (wish.count <= SHORT) is short]
-            which.sort(key=lambda i: (bool(wishes[i].votes), way[i]))  # beside their like: less to pad, fewer ways
-            for start in range(0, len(which), BATCH):
-                batch = which[start : start + BATCH]
-                picks.update(
-                    zip(batch, self._batch([wishes[i] for i in batch], [keys[i] for i in batch], pool), strict=True)
-                )
-        return [picks[i] for i in range(len(wishes))]
+            size = max(SCORES // (max(width, POOL) if short else 16 * width), 1)
+            for start in range(0, len(which), size):
+                batch = which[start : start + size]
+                for i, found in zip(batch, self._batch([wishes[i] for i in batch], pool), strict=True):
+                    picks[i] = found
+        return picks
 
     def explain(self, wish: Wish, ordinal: int) -> list[Term]:
         """What makes up the score of a candidate, before it loses what likeness to better picks costs."""
         known, mine = self._candidates, wish.steering.mine
-        place = np.searchsorted(known.ordinals, [ordinal])
-        scale = [*(np.full(1, weight * mine, np.float32) for _, weight in FEATURES), np.zeros(1, np.float32)]
-        things, worth = self._worth(self._shelf.wants([wish], scale), np.zeros(1, np.intp), place)
-        named = [(self._codes[self._shelf.kinds[thing]], self._shelf.things[thing]) for thing in things[0]]
-        terms = [Term(ReasonCode(c), thing, float(v)) for (c, thing), v in zip(named, worth[0], strict=True) if v]
-        trend = self._trend[int(wish.whole), place[0]] * np.float32(TREND * wish.steering.trending)
-        general = [
-            Term(None, "", ASKED * mine if sum(term.value for term in terms) > 0 else 0.0),
-            Term(ReasonCode(self._code_of_trend[place[0]]), "", float(trend)),
-            Term(ReasonCode.FRESH, "", float(self._fresh[place[0]])),
+        place = np.searchsorted(known.ordinals, ordinal)
+        terms = [
+            Term(feature.code, self._shelf.things[thing], float(weight * self._shelf.rows[thing, place]))
+            for (feature, _), named in zip(FEATURES, self._wants([wish]).named, strict=False)
+            for thing, weight in zip(named.things.ravel(), named.weights.ravel(), strict=True)
         ]
-        return terms + [term for term in general if term.value]
+        trend = self._trend[int(wish.whole), place] * np.float32(TREND * wish.steering.trending)
+        terms += [
+            Term(None, "", ASKED * mine if sum(term.value for term in terms) > 0 else 0.0),
+            Term(ReasonCode.TREND if known.trend[place] > 0 else ReasonCode.PROMISING, "", float(trend)),
+            Term(ReasonCode.FRESH, "", float(self._fresh[place])),
+        ]
+        return [term for term in terms if term.value]
 
-    def _batch(self, wishes: Sequence[Wish], keys: Sequence[_Key], pool: int) -> list[Picks]:
-        known = self._candidates
-        if not known.all:
-            return [Picks()] * len(wishes)
-        numbers: dict[_Key, int] = {}
-        which = np.fromiter((numbers.setdefault(key, len(numbers)) for key in keys), np.intp, len(keys))
-        ways = [self._way(key) for key in numbers]
-        mine = _of([way.steering.mine for way in ways], which)
-        scale = [*(np.float32(weight) * mine for _, weight in FEATURES), np.full(len(wishes), BARRED, np.float32)]
-        wants = self._shelf.wants(wishes, scale)
-        asked: Rows = wants @ self._shelf.rows
+    def _batch(self, wishes: Sequence[Wish], pool: int) -> list[Picks]:
+        wants = self._wants(wishes)
+        ways = self._steered(wishes, wants)
+        asked: Rows = wants.matrix @ self._shelf.rows
         asked[self._had(wishes)] = BARRED
         counts = np.array([max(wish.count, 0) for wish in wishes])
-        chosen, values = self._best(asked, ways, which, wants, counts, pool)
-        slots = np.minimum(_of([0 if way.open else way.steering.explore for way in ways], which), counts // 3)
-        near = np.stack([way.near[self._beyond] for way in ways])[which]
-        lots = np.array([[wish.lot % REFS] for wish in wishes])
-        exploring = self._explore(asked, near, chosen, values, slots.astype(np.int64), counts, lots)
+        chosen, values = self._best(asked, ways, wants, counts, pool)
+        exploring = self._explore(asked, ways, chosen, values, counts, [wish.lot % REFS for wish in wishes])
         picked = values > BARRED / 2
-        owner, place = np.nonzero(picked)[0], chosen[picked]
-        frozen = np.zeros(len(owner), dtype=FROZEN)
-        frozen["ordinal"], frozen["score"] = known.ordinals[place], values[picked]
-        trend = np.stack([way.told for way in ways])[which[owner], place]
-        self._tell(frozen, wants, owner, place, trend, exploring[picked])
+        trend = ways.told[ways.which[:, np.newaxis], chosen]
+        frozen = np.zeros(np.count_nonzero(picked), dtype=FROZEN)
+        frozen["ordinal"], frozen["score"] = self._candidates.ordinals[chosen[picked]], values[picked]
+        codes, refs = tell(self._candidates, self._shelf, wants, chosen, trend, exploring, picked)
+        frozen["c1"], frozen["c2"] = codes
+        frozen["r1"], frozen["r2"] = refs
         data, ends = frozen.tobytes(), (FROZEN.itemsize * np.cumsum(picked.sum(axis=1))).tolist()
         return [Picks(data[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
 
-    def _way(self, key: _Key) -> _Way:
-        if key not in self._ways:
-            known, (steering, whole, open_, after) = self._candidates, key
-            trend = self._trend[int(whole)] * (steering.trending > 0)
-            general = trend * np.float32(TREND * steering.trending) + self._fresh
-            barred = (known.since < after.timestamp()) | known.foreign(steering.languages)
-            near = np.where(barred, np.float32(BARRED), general + np.float32(ASKED * steering.mine))
-            far = np.where(barred | ((trend < NOTABLE) & (not open_)), np.float32(BARRED), general)
-            # a faint trend is no reason beside others
-            told = np.where((trend >= NOTABLE) | open_, trend * np.float32(TREND), 0)
-            if len(self._ways) >= WAYS:
-                self._ways.clear()
-            self._ways[key] = _Way(steering, open_, near, far, told)
-        return self._ways[key]
+    def _wants(self, wishes: Sequence[Wish]) -> Wants:
+        scale = np.full((len(FEATURES) + 1, len(wishes)), BARRED, dtype=np.float32)
+        weights = np.array([[weight] for _, weight in FEATURES], dtype=np.float32)
+        scale[:-1] = weights * np.array([wish.steering.mine for wish in wishes], dtype=np.float32)
+        return self._shelf.wants(wishes, scale)
 
-    def _had(self, wishes: Sequence[Wish]) -> tuple[Places, Places]:
+    def _had(self, wishes: Sequence[Wish]) -> tuple[Places, NDArray[np.uint16]]:
         """Which wish must not have which candidate again."""
         had = [np.setdiff1d(wish.had, self._again(wish)) if wish.again else wish.had for wish in wishes]
         places, here = self._candidates.found(np.concatenate(had))
@@ -186,134 +174,119 @@ class Ranker:
             if fits(topic)[places[paper]] >= FITTING
         ]
 
-    def _best(
-        self, asked: Rows, ways: Sequence[_Way], which: Places, wants: Any, counts: Places, pool: int
-    ) -> tuple[Places, Rows]:
+    # ---- what is the same for many
+
+    def _steered(self, wishes: Sequence[Wish], wants: Wants) -> _Ways:
+        numbers: dict[_Key, int] = {}
+        named = wants.counts[: len(FEATURES)].sum(axis=0).tolist()  # nothing: open for whatever is trending
+        keys = [(wish.steering, wish.whole, wish.after, not n) for wish, n in zip(wishes, named, strict=True)]
+        which = np.array([numbers.setdefault(key, len(numbers)) for key in keys])
+        near, far, told, least, quota, explore = map(np.array, zip(*map(self._way, numbers), strict=True))
+        return _Ways(which, near, far, told, least.astype(np.float32)[which], quota[which], explore[which])
+
+    def _way(self, key: _Key) -> _Way:
+        if key not in self._ways:
+            known, (steering, whole, after, open_) = self._candidates, key
+            trend = self._trend[int(whole)] * (steering.trending > 0)
+            general = trend * np.float32(TREND * steering.trending) + self._fresh
+            barred = (known.since < after.timestamp()) | known.foreign(steering.languages)
+            near = np.where(barred, np.float32(BARRED), general + np.float32(ASKED * steering.mine))
+            far = np.where(barred | ((trend < NOTABLE) & (not open_)), np.float32(BARRED), general)
+            # a faint trend is no reason beside others
+            told = np.where((trend >= NOTABLE) | open_, trend * np.float32(TREND), 0)
+            if len(self._ways) >= WAYS:
+                self._ways.clear()
+            explore = 0 if open_ else steering.explore
+            self._ways[key] = near, far, told, max(steering.least, BARRED / 2), steering.quota, explore
+        return self._ways[key]
+
+    # ---- choosing
+
+    def _best(self, asked: Rows, ways: _Ways, wants: Wants, counts: Places, pool: int) -> tuple[Places, Rows]:
         """The best places and their scores, BARRED where none is left; each pick makes papers like it worth less."""
-        rows, size = np.arange(len(asked)), asked.shape[1]
-        places = np.empty((len(asked), min(pool, size)), dtype=np.int64)
-        found = np.empty(places.shape, dtype=np.float32)
-        for number, way in enumerate(ways):
-            for few in _few(np.flatnonzero(which == number)):
-                ours = asked[few]
-                scores = np.where(ours > 0, ours + way.near, ours + way.far)
-                places[few] = best = _pool(scores, pool)
-                found[few] = np.take_along_axis(scores, best, axis=1)
-        worth: Rows = np.rint(np.clip(found, BARRED, MOST) * np.float32(STEPS)) / np.float32(STEPS)
-        worth[worth < _of([max(way.steering.least, BARRED / 2) for way in ways], which)[:, np.newaxis]] = BARRED
-        quota = _of([way.steering.quota for way in ways], which)
-        limited = np.flatnonzero(quota > 0)
+        places, worth = self._pool(asked, ways, pool)
+        limited = np.flatnonzero(ways.quota > 0)
         subjects = self._subjects(wants, limited, places[limited])
-        taken = np.zeros(subjects.shape, dtype=np.int64)
-        left, alike = worth.copy(), np.zeros(worth.shape, dtype=np.uint8)
+        taken, quota = np.zeros(subjects.shape, dtype=np.int64), ways.quota[limited, np.newaxis]
         chosen = np.zeros((len(asked), max(int(counts.max()), 1)), dtype=np.int64)
         values = np.full(chosen.shape, BARRED, dtype=np.float32)
+        left, rows = worth.copy(), np.arange(len(asked))
         for step in range(min(chosen.shape[1], worth.shape[1])):
             best = left.argmax(axis=1)
             chosen[:, step] = place = places[rows, best]
             values[:, step] = left[rows, best]
-            np.maximum(alike, self._likeness.take(place[:, np.newaxis] * size + places), out=alike)
-            worth[rows, best] = BARRED
+            alike = self._likeness.take(place[:, np.newaxis] * asked.shape[1] + places)
+            np.minimum(left, worth - LOSS.take(alike), out=left)
+            left[rows, best] = BARRED
             if len(limited):
                 subject = np.take_along_axis(subjects, best[limited, np.newaxis], axis=1)
                 taken += (subjects == subject) & (subject >= 0)
-                worth[limited] = np.where(taken < quota[limited, np.newaxis], worth[limited], BARRED)
-            left = worth - LOSS.take(alike)
+                left[limited] = np.where(taken < quota, left[limited], BARRED)
         values[np.arange(chosen.shape[1]) >= counts[:, np.newaxis]] = BARRED
         return chosen, values
 
+    def _pool(self, asked: Rows, ways: _Ways, size: int) -> tuple[Places, Rows]:
+        """The places with the best scores for each wish, in their order; and those scores, BARRED below the least."""
+        places = np.empty((len(asked), min(size, asked.shape[1])), dtype=np.int64)
+        found = np.empty(places.shape, dtype=np.float32)
+        for few in (slice(start, start + FEW) for start in range(0, len(asked), FEW)):
+            ours, which = asked[few], ways.which[few]
+            scores = ours + _where_positive(ours, ways.near[which], ways.far[which])
+            places[few] = best = _highest(scores, size)
+            found[few] = scores.ravel().take(best + np.arange(0, scores.size, scores.shape[1])[:, np.newaxis])
+        worth: Rows = np.rint(np.clip(found, BARRED, MOST) * np.float32(STEPS)) / np.float32(STEPS)
+        worth[worth < ways.least[:, np.newaxis]] = BARRED
+        return places, worth
+
+    def _subjects(self, wants: Wants, which: Places, places: Places) -> Places:
+        """For places of some wishes the topic that fits each best, as its row on the shelf; NOTHING where none does."""
+        subjects = np.full(places.shape, NOTHING)
+        topics = wants.named[TOPIC].only(which)
+        if len(topics.wishes):
+            rows = np.searchsorted(which, topics.wishes)
+            things, worth = self._shelf.strongest(topics, places[rows])
+            subjects[rows] = np.where(worth > 0, things, NOTHING)
+        return subjects
+
     def _explore(
-        self, asked: Rows, near: Rows, chosen: Places, values: Rows, slots: Places, counts: Places, lots: Places
+        self, asked: Rows, ways: _Ways, chosen: Places, values: Rows, counts: Places, lots: Sequence[int]
     ) -> NDArray[np.bool_]:
         """Put some of the best that was not asked for in the last places of who wants it; which picks are such."""
         exploring = np.zeros(chosen.shape, dtype=bool)
-        most = min(int(slots.max()), len(self._beyond))
-        if most <= 0:
+        slots = np.minimum(ways.explore, counts // 3)
+        slot = np.arange(min(int(slots.max()), len(self._beyond)))
+        if not len(slot):
             return exploring
         own = values > BARRED / 2
         asked[np.nonzero(own)[0], chosen[own]] = BARRED
         beyond = asked[:, self._beyond]
-        free = (beyond <= 0) & (beyond > BARRED / 2) & (near > BARRED / 2)
-        nth = np.cumsum(free, axis=1) - 1
-        turned = np.where(nth < AMONG, (nth - lots) % np.clip(nth[:, -1:] + 1, 1, AMONG), nth)
-        first = np.argsort(np.where(free, turned, len(self._beyond)), axis=1, kind="stable")[:, :most]
-        places = self._beyond[first]
-        twins = (self._likeness[places[:, :, np.newaxis], chosen[:, np.newaxis]] >= SAME * 255) & own[:, np.newaxis]
-        good = np.take_along_axis(free, first, axis=1) & (np.arange(most) < slots[:, np.newaxis]) & ~twins.any(axis=2)
+        free = (beyond <= 0) & (beyond > BARRED / 2) & (ways.near[:, self._beyond] > BARRED / 2)[ways.which]
+        nth = np.cumsum(free, axis=1)
+        among = np.clip(nth[:, -1:], 1, AMONG)
+        wanted = 1 + np.where(slot < among, (slot + np.array(lots)[:, np.newaxis]) % among, slot)
+        first = self._beyond[(nth[:, np.newaxis] == wanted[:, :, np.newaxis]).argmax(axis=2)]
+        twins = (self._likeness[first[:, :, np.newaxis], chosen[:, np.newaxis]] >= SAME * 255) & own[:, np.newaxis]
+        good = (wanted <= nth[:, -1:]) & (slot < slots[:, np.newaxis]) & ~twins.any(axis=2)
         found = good.sum(axis=1) * own[:, 0]  # nothing else to send: no mail for a look beyond
         start = np.minimum(own.sum(axis=1), counts - found)
         values[np.arange(values.shape[1]) >= start[:, np.newaxis]] = BARRED
-        row, nth = np.nonzero(good & (found > 0)[:, np.newaxis])
-        at = start[row] + (np.cumsum(good, axis=1) - 1)[row, nth]
-        chosen[row, at], exploring[row, at] = places[row, nth], True
+        row, which = np.nonzero(good & (found > 0)[:, np.newaxis])
+        at = start[row] + (np.cumsum(good, axis=1) - 1)[row, which]
+        chosen[row, at], exploring[row, at] = first[row, which], True
         general = self._trend[0, chosen[row, at]] * np.float32(TREND) + self._fresh[chosen[row, at]]
         values[row, at] = np.minimum(general, values[row, start[row] - 1])  # the last, whatever it is worth
         return exploring
 
-    def _worth(self, wants: Any, owner: Places, place: Places) -> tuple[Places, Rows]:
-        """For pairs of a wish and a candidate the things that the wish wants, and what each adds to the score."""
-        if not len(wants.data):
-            return np.zeros((len(owner), 0), dtype=np.int64), np.zeros((len(owner), 0), dtype=np.float32)
-        starts, widths = wants.indptr[owner][:, np.newaxis], np.diff(wants.indptr)[owner][:, np.newaxis]
-        steps = np.arange(max(int(widths.max(initial=0)), 1))
-        at = np.minimum(starts + steps, len(wants.data) - 1)
-        things, rows = wants.indices.take(at).astype(np.int64), self._shelf.rows
-        worth = rows.ravel().take(things * rows.shape[1] + place[:, np.newaxis])
-        worth *= wants.data.take(at)
-        worth[steps >= widths] = 0
-        return things, worth
 
-    def _subjects(self, wants: Any, owners: Places, places: Places) -> Places:
-        """The topic that fits each of these places best, as its row on the shelf; NOTHING where none does."""
-        things, worth = self._worth(wants, np.repeat(owners, places.shape[1]), places.ravel())
-        if not worth.size:
-            return np.full(places.shape, NOTHING)
-        worth[self._codes[self._shelf.kinds[things]] != ReasonCode.TOPIC] = 0
-        best = worth.argmax(axis=1, keepdims=True)
-        subject = np.where(np.take_along_axis(worth, best, 1) > 0, np.take_along_axis(things, best, 1), NOTHING)
-        return subject.reshape(places.shape)
-
-    def _tell(
-        self, frozen: Any, wants: Any, owner: Places, place: Places, trend: Rows, exploring: NDArray[np.bool_]
-    ) -> None:
-        """Why each pick was picked: what the (at most two) features with the greatest shares in its score point at."""
-        things, worth = self._worth(wants, owner, place)
-        codes = np.column_stack([self._codes.take(self._shelf.kinds.take(things)), self._code_of_trend[place]])
-        worth, things = np.column_stack([worth, trend]), np.column_stack([things, np.zeros_like(place)])
-        row = np.arange(len(owner))
-        for code, ref in (("c1", "r1"), ("c2", "r2")):
-            best = worth.argmax(axis=1)
-            told = np.where(worth[row, best] > 0, codes[row, best], 0)
-            refs = np.zeros(len(row), dtype=np.int64)
-            for feature, _ in FEATURES:
-                which = np.flatnonzero(told == feature.code)
-                if len(which):
-                    names = [*map(self._shelf.things.__getitem__, things[which, best[which]].tolist())]
-                    refs[which] = feature.refs(self._candidates, names, place[which].tolist())
-            known = (refs >= 0) & (refs < REFS)
-            frozen[code], frozen[ref] = np.where(known, told, 0), np.where(known, refs, 0)
-            worth *= codes != told[:, np.newaxis]
-        lost = frozen["c1"] == 0  # what could not be told
-        frozen["c1"][lost], frozen["r1"][lost] = frozen["c2"][lost], frozen["r2"][lost]
-        frozen["c2"][lost] = 0
-        alone = np.flatnonzero((frozen["c1"] == ReasonCode.TOPIC) & (frozen["c2"] == 0))
-        pairs = zip(frozen["r1"][alone].tolist(), place[alone].tolist(), strict=True)
-        words = np.fromiter(map(self._candidates.term, pairs), np.int64, len(alone))
-        named = (words >= 0) & (words < NAMELESS)
-        frozen["c2"][alone[named]], frozen["r2"][alone[named]] = ReasonCode.TERM, words[named]
-        frozen["c2"][exploring] = np.where(trend > 0, self._code_of_trend[place], 0)[exploring]
-        frozen["c1"][exploring] = ReasonCode.EXPLORE
-        frozen["c1"][frozen["c1"] == 0] = ReasonCode.FRESH
-        for code, ref in (("c1", "r1"), ("c2", "r2")):
-            frozen[ref][np.isin(frozen[code], (0, *GENERAL))] = 0
+def _where_positive(numbers: Rows, yes: Rows, no: Rows) -> Rows:
+    """As `np.where` with *numbers* > 0, by bits: a jump for each number would cost more than all else here."""
+    bits = -numbers.view(np.int32) >> 31  # all of them or none, since positive numbers are positive as integers too
+    bits &= yes.view(np.int32) ^ no.view(np.int32)
+    bits ^= no.view(np.int32)
+    return bits.view(np.float32)
 
 
-def _few(rows: Places) -> Iterator[Places]:
-    """Some at a time, so that what is worked out of them stays in the processor's cache."""
-    return (rows[start : start + FEW] for start in range(0, len(rows), FEW))
-
-
-def _pool(scores: Rows, size: int) -> Places:
+def _highest(scores: Rows, size: int) -> Places:
     """The places of the best *size* scores of each row, equals by place; in the order of the places."""
     rows, width = scores.shape
     if size >= width:
@@ -321,14 +294,10 @@ def _pool(scores: Rows, size: int) -> Places:
     bits = (width - 1).bit_length()  # score and place in one number, so that there are no equals
     whole = np.clip(scores, -HIGHEST, HIGHEST)
     whole *= np.float32((1 << (30 - bits)) / HIGHEST)
-    keys = np.rint(whole, out=whole).astype(np.int32)
+    keys = whole.astype(np.int32)
     keys <<= bits
-    keys |= np.arange(width, dtype=np.int32)[::-1]
+    keys |= np.arange(width - 1, -1, -1, dtype=np.int32)
     keys.partition(width - size, axis=1)
-    best = keys[:, width - size :] & np.int32((1 << bits) - 1)
-    places: Places = width - 1 - np.sort(best, axis=1)[:, ::-1].astype(np.int64)
+    places: Places = width - 1 - (keys[:, width - size :] & np.int32((1 << bits) - 1)).astype(np.int64)
+    places.sort(axis=1)
     return places
-
-
-def _of(values: Sequence[float], which: Places) -> Rows:
-    return np.array(values, dtype=np.float32)[which]

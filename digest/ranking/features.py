@@ -1,6 +1,6 @@
 """The terms of the score. A new one is a class here and a line in `FEATURES`."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -26,8 +26,9 @@ class Telling(Feature, Protocol):
         """
 
 
-def _each(names: Sequence[str], spelt: Callable[[str], str] = str) -> Mapping[str, float]:
-    return dict.fromkeys(map(spelt, names), 1.0) if names else NONE  # most name nothing, and that should cost nothing
+def _each(named: Iterable[Sequence[str]], spelt: Callable[[str], str] = str) -> list[Mapping[str, float]]:
+    # most name nothing, and that should cost nothing
+    return [dict.fromkeys(map(spelt, names), 1.0) if names else NONE for names in named]
 
 
 class TopicFit:
@@ -35,8 +36,8 @@ class TopicFit:
 
     code = ReasonCode.TOPIC
 
-    def things(self, wish: Wish) -> Mapping[int, float]:
-        return wish.interest.topics
+    def things(self, wishes: Sequence[Wish]) -> list[Mapping[int, float]]:
+        return [wish.interest.topics for wish in wishes]
 
     def scores(self, candidates: Candidates, things: Sequence[int]) -> Rows:
         return np.stack([candidates.topic(topic) for topic in things])
@@ -50,8 +51,8 @@ class TextFit:
 
     code = ReasonCode.TEXT
 
-    def things(self, wish: Wish) -> Mapping[str, float]:
-        return _each(wish.interest.texts)
+    def things(self, wishes: Sequence[Wish]) -> list[Mapping[str, float]]:
+        return _each([wish.interest.texts for wish in wishes])
 
     def scores(self, candidates: Candidates, things: Sequence[str]) -> Rows:
         return candidates.fit([candidates.texts.query([(text, 1)]) for text in things])
@@ -66,8 +67,8 @@ class Keywords:
 
     code = ReasonCode.KEYWORD
 
-    def things(self, wish: Wish) -> Mapping[str, float]:
-        return _each(wish.interest.keywords)
+    def things(self, wishes: Sequence[Wish]) -> list[Mapping[str, float]]:
+        return _each([wish.interest.keywords for wish in wishes])
 
     def scores(self, candidates: Candidates, things: Sequence[str]) -> Rows:
         return np.stack([candidates.holding(keyword) for keyword in things])
@@ -84,8 +85,8 @@ class Categories:
 
     code = ReasonCode.CATEGORY
 
-    def things(self, wish: Wish) -> Mapping[str, float]:
-        return _each(wish.interest.categories, str.casefold)
+    def things(self, wishes: Sequence[Wish]) -> list[Mapping[str, float]]:
+        return _each([wish.interest.categories for wish in wishes], str.casefold)
 
     def scores(self, candidates: Candidates, things: Sequence[str]) -> Rows:
         return np.stack([candidates.filed(category) for category in things])
@@ -101,8 +102,8 @@ class Authors:
 
     code = ReasonCode.AUTHOR
 
-    def things(self, wish: Wish) -> Mapping[str, float]:
-        return _each(wish.interest.authors, person)
+    def things(self, wishes: Sequence[Wish]) -> list[Mapping[str, float]]:
+        return _each([wish.interest.authors for wish in wishes], person)
 
     def scores(self, candidates: Candidates, things: Sequence[str]) -> Rows:
         return np.stack([candidates.written(author) for author in things])
@@ -120,8 +121,8 @@ class Liked:
 
     code = ReasonCode.LIKED
 
-    def things(self, wish: Wish) -> Mapping[int, float]:
-        return profile.shares(wish.votes)
+    def things(self, wishes: Sequence[Wish]) -> list[Mapping[int, float]]:
+        return [profile.shares(wish.votes) if wish.votes else {} for wish in wishes]
 
     def scores(self, candidates: Candidates, things: Sequence[int]) -> Rows:
         return candidates.liked(things)
@@ -134,8 +135,8 @@ class Liked:
 class Excluded:
     """Words, phrases, categories and authors that rule a paper out."""
 
-    def things(self, wish: Wish) -> Mapping[str, float]:
-        return _each(wish.interest.exclusions)
+    def things(self, wishes: Sequence[Wish]) -> list[Mapping[str, float]]:
+        return _each([wish.interest.exclusions for wish in wishes])
 
     def scores(self, candidates: Candidates, things: Sequence[str]) -> Rows:
         return np.stack([candidates.excluded(exclusion) > 0 for exclusion in things]).astype(np.float32)

@@ -10,7 +10,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, count, pairwise
+from itertools import chain, count
 from typing import Any
 
 import numpy as np
@@ -119,6 +119,7 @@ class Texts:
         unit = self._weighed(counts.copy())
         self._by_column, self._unit, self._unit_by_column = counts.T.tocsr(), unit, unit.T.tocsr()
         self._usual = unit.mean(axis=0).astype(np.float32) if self._size else np.zeros(unit.shape[1], dtype=np.float32)
+        self._most = unit.max(axis=0).toarray() if self._size else self._usual
         self._axes = self._latent()
         self._places = _unit_rows(unit @ self._axes).T.copy()
         self._telling = min(len(self._places) / TELLING, 1)
@@ -274,16 +275,25 @@ class Texts:
         wording: Rows = (unusual @ self._unit_by_column).toarray()
         return wording
 
-    def shared(self, unit: Any, places: Sequence[int]) -> list[int]:
+    def telling(self, unit: Any) -> Any:
+        """Of documents (*unit* as from `others`) the words worth telling beside some paper: a tenth, for `shared`."""
+        kept = unit.data * self._most[unit.indices] >= TELLS
+        kept &= unit.indices < len(self._stems)
+        ends = np.concatenate([[0], np.cumsum(kept)])[unit.indptr]
+        return sp.csr_array((unit.data[kept], unit.indices[kept], ends), shape=unit.shape)
+
+    def shared(self, telling: Any, places: Sequence[int]) -> list[int]:
         """The column of the word that says most of what each document shares with the paper at its place.
 
         -1 where none says as much as to be worth telling.
         """
-        common = unit.multiply(self._unit[list(places)]).tocsr()[:, : len(self._stems)]
-        common.data[common.data < TELLS] = 0
-        common.eliminate_zeros()
-        ends = pairwise(common.indptr.tolist())
-        return [int(common.indices[a + common.data[a:b].argmax()]) if a < b else -1 for a, b in ends]
+        common = telling.multiply(self._unit[list(places)])
+        at = np.flatnonzero(common.data >= TELLS)[::-1]
+        at = at[np.argsort(common.data[at], kind="stable")]  # the best last, among equals the first word
+        best = np.full(len(places), -1)
+        best[np.repeat(np.arange(len(places)), np.diff(common.indptr))[at]] = common.indices[at]
+        told: list[int] = best.tolist()
+        return told
 
     def worth(self, query: Query, place: int) -> dict[int, float]:
         """What each column of a query adds to the likeness of a paper with it."""
