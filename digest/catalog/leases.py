@@ -6,9 +6,9 @@ several, a lease is over when its holder's session with the database is gone or 
 fenced off: a record needs its living deliverer (a foreign key), an outcome the number on the row.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from threading import Event, Lock, Thread
+from threading import Event, Thread
 from typing import Any
 
 from sqlalchemy import Connection, String, cast, delete, func, insert, select, text, update
@@ -42,35 +42,23 @@ class Lease:
         self.db: Connection
         """for the records alone, where they are kept; each statement is a transaction"""
         self._store = store
-        self._lock = Lock()
-        self._waiting: list[tuple[int, str]] = []
 
     def adopt(self, number: int) -> int | None:
         """It is ours by the lease."""
         return self.before
 
-    def write(self, id: int, record: str) -> None:
-        with self._lock:
-            self._waiting.append((id, record))
-
-    def sync(self) -> None:
-        """One statement and one way there and back, since a message waits for it."""
-        with self._lock:
-            rows = list(self._waiting)
-        if not rows:  # they went with those of another connection
-            return
-        ids, records = ([*column] for column in zip(*rows, strict=True))
+    def append(self, records: Sequence[tuple[int, str]]) -> None:
+        """One statement and one way there and back, since messages wait for it."""
+        ids, lines = ([*column] for column in zip(*records, strict=True))
         adding = (
             "INSERT INTO records (deliverer_id, digest_id, record) SELECT %s, * FROM unnest(%s::integer[], %s::text[])"
         )
         with self._store.translated():
             try:
-                self.db.exec_driver_sql(adding, (self.number, ids, records))
+                self.db.exec_driver_sql(adding, (self.number, ids, lines))
             except IntegrityError as error:
                 self.lost.set()
                 raise Busy("another deliverer took over, since this one was not heard of; it goes on there") from error
-        with self._lock:  # only now: what could not be written is written with the next
-            del self._waiting[: len(rows)]
 
     def read(self) -> list[str]:
         mine = select(t.records.c.record).where(t.records.c.deliverer_id == self.number).order_by(t.records.c.id)

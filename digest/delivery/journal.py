@@ -5,13 +5,13 @@ One record a line:
     begin ID SHA256               before the message's data goes out; the hash of its bytes
     end ID PHASE CODE NAME TEXT   after its final reply, before the connection's next data; NAME: a provider's, or -
 
-A begin, and the ends written before it, are on the disk before the message's data goes out, so that a power cut leaves
-no more in doubt than `kill -9`. The connections share the waiting: one syncs for all that have written meanwhile.
+A begin, and the ends before it, are on the disk before the message's data goes out, so that a power cut leaves no more
+in doubt than `kill -9`. The connections share the waiting: one writes what all have to say meanwhile.
 """
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,18 +32,15 @@ class Word:
 
 
 class Log(Protocol):
-    """Where records last: a file, or the ledger's database. `write` and `sync` are called by one thread at a time."""
+    """Where records last: a file, or the ledger's database. Its methods are called by one thread at a time."""
 
     copied: bool
 
     def adopt(self, number: int) -> int | None:
         """Ours from now on, under this number; returns the one it had before, None when there was none to be had."""
 
-    def write(self, id: int, record: str) -> None:
-        """Adds a line about a delivery."""
-
-    def sync(self) -> None:
-        """What was written before this was called lasts, whatever dies."""
+    def append(self, records: Sequence[tuple[int, str]]) -> None:
+        """Adds lines about deliveries, which last when this returns, whatever dies."""
 
     def read(self) -> Iterable[str]:
         """All lines, oldest first."""
@@ -61,15 +58,16 @@ class Journal:
     def __init__(self, log: Log) -> None:
         self._log = log
         self._lock = Lock()
-        self._syncing = Lock()
-        self._written = self._synced = 0
+        self._writing = Lock()
+        self._waiting: list[tuple[int, str]] = []
+        self._said = self._written = 0
 
     def begin(self, id: int, sha256: str = "") -> None:
         """The message's data goes out next. Raises, as all writing does, when the disk is full or the database gone."""
         self._append(id, f"begin {id} {sha256}".rstrip())
 
     def end(self, outcome: Outcome, *, wait: bool = True) -> None:
-        """The final reply came. No need to *wait* for the disk where a `begin` follows at once."""
+        """The final reply came. No need to *wait* where a `begin` follows at once: they are written together."""
         name = "".join(outcome.named.split()) or "-"
         text = f"end {outcome.id} {outcome.phase.value} {outcome.code} {name} {veiled(outcome.text)}"
         self._append(outcome.id, text, wait=wait)
@@ -84,7 +82,7 @@ class Journal:
 
     def forget(self, ids: Iterable[int]) -> None:
         """Drops what the ledger knows by now; what others began or ended meanwhile stays."""
-        with self._syncing, self._lock:
+        with self._writing:
             self._log.forget(ids)
 
     def close(self) -> None:
@@ -92,14 +90,16 @@ class Journal:
 
     def _append(self, id: int, record: str, *, wait: bool = True) -> None:
         with self._lock:
-            self._log.write(id, record)
-            self._written = mine = self._written + 1
+            self._waiting.append((id, record))
+            self._said = mine = self._said + 1
         if wait:
-            with self._syncing:
-                if self._synced < mine:  # nobody did it for us
-                    upto = self._written
-                    self._log.sync()
-                    self._synced = upto
+            with self._writing:
+                if self._written < mine:  # nobody did it for us
+                    records = self._waiting[:]
+                    self._log.append(records)
+                    with self._lock:  # only now: what could not be written is written with the next
+                        del self._waiting[: len(records)]
+                    self._written += len(records)
 
 
 _sync = getattr(os, "fdatasync", os.fsync)  # macOS has only the slower one
@@ -127,34 +127,28 @@ class FileLog:
             return int(found[1])
         return None if missing else 0
 
-    def write(self, id: int, record: str) -> None:
+    def append(self, records: Sequence[tuple[int, str]]) -> None:
         """After a write that the disk cut short nothing may follow: only a last line may be torn."""
-        data = f"{record}\n".encode("utf-8", "replace")
+        data = "".join([f"{record}\n" for _, record in records]).encode("utf-8", "replace")
         if self._broken:
             raise self._trouble("an earlier record was not written")
         self._broken = True
         try:
-            written = os.write(self._fd, data)
-        except OSError as error:
-            raise self._trouble(error) from error
-        if written != len(data):
-            raise self._trouble("no space left for a whole record")
-        self._broken = False
-
-    def sync(self) -> None:
-        try:
+            if os.write(self._fd, data) != len(data):
+                raise self._trouble("no space left for a whole record")
             _sync(self._fd)
         except OSError as error:
             raise self._trouble(error) from error
+        self._broken = False
 
     def read(self) -> list[str]:
         """Without the last line where its end is missing: it was being written when the process died."""
         return [line for line in self._text().split("\n")[:-1] if _read(line)]
 
     def forget(self, ids: Iterable[int]) -> None:
-        if not (folded := set(ids)):
-            return
-        self._rewrite(line for line in self.read() if (found := _read(line)) and found[0] not in folded)
+        if folded := {str(id) for id in ids}:  # all lines were read when it was adopted, or are ours
+            lines = self._text().split("\n")[1:-1]
+            self._rewrite(line for line in lines if line.split(" ", 2)[1] not in folded)
 
     def close(self) -> None:
         if self._fd >= 0:

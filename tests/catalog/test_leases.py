@@ -7,6 +7,7 @@ from sqlalchemy.exc import OperationalError
 
 from digest.catalog import tables as t
 from digest.catalog.deliveries import Composed, Settled
+from digest.delivery.journal import Journal
 from digest.errors import Busy, CatalogError
 from digest.model import State, Turn
 
@@ -85,9 +86,7 @@ def test_deliverers_side_by_side_share_the_rows_and_leave_each_others_alone(deli
 @pytest.mark.service
 def test_the_records_of_a_dead_deliverer_are_read_by_the_next(deliveries):
     with deliveries.lease() as dead:
-        dead.write(7, "begin 7 aa")
-        dead.write(8, "begin 8 bb")
-        dead.sync()
+        dead.append([(7, "begin 7 aa"), (8, "begin 8 bb")])
     with deliveries.lease() as lease:
         assert lease.read() == ["begin 7 aa", "begin 8 bb"]
         lease.forget([7])
@@ -98,14 +97,12 @@ def test_the_records_of_a_dead_deliverer_are_read_by_the_next(deliveries):
 @pytest.mark.service
 def test_a_record_that_could_not_be_written_is_written_with_the_next(leases):
     lease = leases()
-    lease.write(7, "begin 7")
+    journal = Journal(lease)
     quick, lease.db = lease.db, Gone()
     with pytest.raises(CatalogError, match=r"server closed the connection.*run again"):
-        lease.sync()
+        journal.begin(7)
     lease.db = quick
-    lease.write(8, "begin 8")
-    lease.sync()
-    lease.sync()  # by the connection whose record went with the other's
+    journal.begin(8)
     assert lease.read() == ["begin 7", "begin 8"]
 
 
@@ -122,9 +119,8 @@ def test_who_lost_its_lease_can_neither_begin_a_message_nor_write_an_outcome(cat
     frozen(catalog, hung)
     heir = leases()
     assert ids(deliveries.sending(heir.worker)) == claimed
-    hung.write(1, "begin 1")
     with pytest.raises(Busy, match="took over"):
-        hung.sync()
+        hung.append([(1, "begin 1")])
     assert hung.lost.is_set()
     deliveries.fold([Settled(number, State.SENT) for number in claimed], hung.worker, NOW)
     deliveries.release(claimed, hung.worker)

@@ -200,7 +200,7 @@ def test_connections_that_wait_for_the_disk_share_the_next_go(
         if len(synced) == 1:
             for other in others:
                 other.start()
-            while len(replayed(path)) < 7:
+            while len(journal._waiting) < 7:
                 time.sleep(0.001)
 
     monkeypatch.setattr("digest.delivery.journal._sync", slowly)

@@ -42,8 +42,8 @@ POINTS = {
 }
 
 ELSEWHERE = {
-    "before records are kept": (Lease, "sync", "before"),
-    "after records were kept": (Lease, "sync", "after"),
+    "before records are kept": (Lease, "append", "before"),
+    "after records were kept": (Lease, "append", "after"),
     "before a lease": (Deliveries, "lease", "before"),
 } | {name: point for name, point in POINTS.items() if "record" not in name and "journal" not in name}
 """the moments where the journal is in the database"""
