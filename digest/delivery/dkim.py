@@ -59,8 +59,9 @@ class Signer:
         from cryptography.hazmat.primitives.hashes import SHA256
 
         key = self._key
-        head, _, body = message.partition(b"\r\n\r\n")
-        names, chosen = covered(head)
+        end = message.index(b"\r\n\r\n")
+        names, chosen = covered(message[:end])
+        body = memoryview(message)[end + 4 :]  # not copied: it is large
         body_hash = b2a_base64(hashlib.sha256(body).digest(), newline=False).decode()
         header = (
             f"DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d={self.domain};\r\n s={self.selector}; t={t};\r\n"
@@ -87,6 +88,7 @@ def covered(head: bytes) -> tuple[tuple[str, ...], list[bytes]]:
     return tuple(names), chosen
 
 
+@lru_cache(maxsize=1024)  # most headers of a digest are the same for everybody
 def _relaxed(header: bytes) -> tuple[bytes, bytes]:
     """Name and header as in 3.4.2: lower-case name, one line, blanks squeezed, none around the value."""
     name, _, value = header.partition(b":")
