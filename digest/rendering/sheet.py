@@ -44,7 +44,7 @@ class Sheet:
         self._page = _template(source, markup)
         self._shell = _template(_SHELL, markup)
         self._quoted = _in_html if markup else _in_text
-        self._stencils: dict[tuple[str, ...], tuple[Stencil, list[tuple[int, str]]]] = {}
+        self._stencils: dict[tuple[object, ...], tuple[Stencil, list[tuple[int, str]]]] = {}
         self._lines: dict[tuple[str, ...], list[str]] = {}
 
     def whole(self, values: Mapping[str, str], sections: Sequence[Section] = ()) -> str:
@@ -78,14 +78,12 @@ class Sheet:
 
     def filled(self, values: Mapping[str, str], sections: Sequence[tuple[str, str, bytes]]) -> bytes:
         """The part, quoted, around what is quoted already: each section's title, note and cards."""
-        heads: dict[str, bytes] = {}
-        for n, (title, note, cards) in enumerate(sections):
-            heads |= {f"title {n}": self._quoted(title), f"note {n}": self._quoted(note), f"cards {n}": cards}
         # what a layout prints may depend on which values there are, not on what they are: one stencil for each such set
-        key = (*[name for name, value in values.items() if value], str(len(sections)))
+        key = (*[name for name, value in values.items() if value], *[head[:2] for head in sections])
         if key not in self._stencils:
-            places = [{at: _mark(f"{at} {n}") for at in ("title", "note", "cards")} for n in range(len(sections))]
-            shown = [place | {"cards": [place["cards"]]} for place in places]
+            shown = [
+                {"title": title, "note": note, "cards": [_mark(str(n))]} for n, (title, note, _) in enumerate(sections)
+            ]
             marked = {name: _mark(name) if value else "" for name, value in values.items()}
             page = self._shell.render(page=self._page, publication=self._publication, sections=shown, **marked)
             stencil = _stencil(page)
@@ -93,7 +91,7 @@ class Sheet:
         stencil, holes = self._stencils[key]
         pieces: list[Any] = [*stencil]
         for i, name in holes:
-            pieces[i] = heads[name] if name in heads else self._quoted(values[name])
+            pieces[i] = self._quoted(values[name]) if name in values else sections[int(name)][2]
         part = b"".join(pieces)
         return part.replace(_VOTE, self._quoted(values["vote_url"])) if _VOTE in part else part
 
@@ -114,7 +112,7 @@ def _stencil(page: str) -> Stencil:
 
 @lru_cache(maxsize=8192)
 def _in_html(value: str) -> bytes:
-    return quoted(escape(value))
+    return quoted(str(escape(value)))  # its own type is slow to look into
 
 
 @lru_cache(maxsize=8192)
