@@ -41,8 +41,8 @@ _SAME = {
     "css-@font-face": "css-at-font-face",
 }
 _SIDE = re.compile("css-(border|margin|padding)-(top|right|bottom|left)(-.*)?")
-_RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
-_DECLARED = re.compile(r"([a-z-]+)\s*:\s*([^;]+)")
+RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
+DECLARED = re.compile(r"([a-z-]+)\s*:\s*([^;]+)")
 _SELECTORS = {"attribute": r"\[[\w-]+", "child": ">", "adjacent-sibling": r"\+", "general-sibling": "~"}
 _AT = re.compile(r"@([a-z-]+)([^{;]*)")
 _PSEUDO = re.compile(r"(?<=[\w\]*\s]):([a-z-]+)")
@@ -117,7 +117,7 @@ def _sheet(css: str) -> Iterator[tuple[str, str]]:
         yield f"css-at-{name}", f"@{name}"
         for feature in re.findall(r"\((prefers-[a-z-]+|hover|orientation)", asked):
             yield f"css-at-media-{feature}", feature
-    for selectors, declarations in _RULE.findall(css):
+    for selectors, declarations in RULE.findall(css):
         for feature, mark in _SELECTORS.items():
             if match := re.search(mark, selectors):
                 yield f"css-selector-{feature}", match[0]
@@ -127,7 +127,7 @@ def _sheet(css: str) -> Iterator[tuple[str, str]]:
 
 
 def _declared(declarations: str) -> Iterator[tuple[str, str]]:
-    for name, value in _DECLARED.findall(declarations):
+    for name, value in DECLARED.findall(declarations):
         yield f"css-{name}", name
         if name == "display":
             yield f"css-display-{value.split('!')[0].strip()}", f"display: {value}"

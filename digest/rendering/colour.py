@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from cssselect import HTMLTranslator, parse
 from lxml.html import HtmlElement  # type: ignore[import-untyped]
 
+from digest.rendering.clients import DECLARED, RULE
+
 _AA = 4.5  # https://www.w3.org/TR/WCAG22/#contrast-minimum
 
 
@@ -41,8 +43,6 @@ def _luminance(colour: str) -> float:
 # ---------------------------------------------------------------- a whole mail
 
 _DARK = re.compile(r"@media \(prefers-color-scheme: ?dark\)\s*\{((?:[^{}]*\{[^{}]*\})*)\s*\}")
-_RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
-_DECLARED = re.compile(r"([a-z-]+)\s*:\s*([^;]+)")
 _COLOUR = re.compile("#([0-9a-fA-F]{6}|[0-9a-fA-F]{3})(?![0-9a-fA-F])")
 _BOLD = ("b", "strong", "th", "h1", "h2", "h3", "h4")
 _UNSEEN = ("head", "style", "script", "title")
@@ -59,7 +59,7 @@ class _Ink:
 
     def enough(self) -> float:
         """WCAG AA: large letters may be paler."""
-        return 3.0 if self.size >= 24 or (self.bold and self.size >= 18.66) else 4.5
+        return 3.0 if self.size >= 24 or (self.bold and self.size >= 18.66) else _AA
 
 
 def unreadable(document: HtmlElement) -> Iterator[tuple[str, str]]:
@@ -79,7 +79,7 @@ def _night(document: HtmlElement) -> dict[HtmlElement, Styles]:
     rules = []
     for css in (style.text or "" for style in document.iter("style")):
         for block in _DARK.findall(css):
-            for selectors, declarations in _RULE.findall(block):
+            for selectors, declarations in RULE.findall(block):
                 rules += [(selector.specificity(), selector, declarations) for selector in parse(selectors.strip())]
     found: dict[HtmlElement, Styles] = {}
     for _, selector, declarations in sorted(rules, key=lambda rule: rule[0]):
@@ -118,7 +118,7 @@ def _inked(tag: str, ink: _Ink, styles: Styles) -> _Ink:
 
 def _declared(css: str) -> Styles:
     return {
-        "background" if name == "background-color" else name: value.strip() for name, value in _DECLARED.findall(css)
+        "background" if name == "background-color" else name: value.strip() for name, value in DECLARED.findall(css)
     }
 
 

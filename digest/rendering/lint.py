@@ -157,23 +157,16 @@ def _markup(source: str) -> Iterator[Flaw]:
         yield from _attributes(name, match["attributes"], match.start("attributes"))
         if match["end"]:
             if parent != name:
-                yield at, "mismatch", f"</{name}>, but {_said(source, *still_open[-1:])}"
-            still_open = still_open[: _opened(still_open, name)]
+                line = source.count("\n", 0, still_open[-1][1]) + 1 if parent else 0
+                said = f"<{parent}> of line {line} is still open" if parent else "nothing is open"
+                yield at, "mismatch", f"</{name}>, but {said}"
+            # a stray one closes nothing
+            matching = (i for i in reversed(range(len(still_open))) if still_open[i][0] == name)
+            del still_open[next(matching, len(still_open)) :]
         elif not match["empty"] and name not in VOID:
             still_open.append((name, at))
     for name, at in still_open[-1:]:
         yield at, "mismatch", f"<{name}> is never closed in this file"
-
-
-def _said(source: str, *innermost: tuple[str, int]) -> str:
-    for name, at in innermost:
-        return f"<{name}> of line {source.count(chr(10), 0, at) + 1} is still open"
-    return "nothing is open"
-
-
-def _opened(still_open: list[tuple[str, int]], name: str) -> int:
-    """How many tags stay open after </name>: a stray one closes nothing."""
-    return next((i for i in reversed(range(len(still_open))) if still_open[i][0] == name), len(still_open))
 
 
 def _tag(name: str, parent: str, at: int, *, closing: bool) -> Iterator[Flaw]:
