@@ -148,12 +148,8 @@ class App:
         from digest.services.publish import Publish, Rhythm
 
         said = self.settings.publish
-        rhythm = Rhythm(
-            time.fromisoformat(said.at),
-            timedelta(minutes=said.wait),
-            timedelta(days=said.window),
-            timedelta(days=said.recent),
-        )
+        window, recent = timedelta(days=said.window), timedelta(days=said.recent)
+        rhythm = Rhythm(time.fromisoformat(said.at), timedelta(minutes=said.wait), window, recent)
         deadline = timedelta(hours=self.settings.delivery.deadline_hours)
         return Publish(
             self.catalog, self.links, self.printing, rhythm, self.clock, deadline, lambda: self.doctor, self.meaning

@@ -253,9 +253,8 @@ class Merge:
             last = self.observed.get((paper.id, kind))
             if last is None or look_again(age, self.now - last):
                 self.observed[paper.id, kind] = self.now
-                self.signals.append(
-                    {"paper_id": paper.id, "source": self.source, "kind": kind, "value": value, "at": self.now}
-                )
+                counted = {"source": self.source, "kind": kind, "value": value, "at": self.now}
+                self.signals.append({"paper_id": paper.id, **counted})
         if paper.row["signalled"] is None:
             first = min(listing.announced or self.now, self.now)
             since = max(filter(None, (self._noticed(first, counted=True), paper.row["since"])))

@@ -229,9 +229,7 @@ def deliveries(
 
 
 @deliveries_cli.command("show")
-def deliveries_show(
-    number: int, eml: Annotated[bool, typer.Option("--eml", help="the message itself")] = False
-) -> None:
+def deliveries_show(number: int, eml: Annotated[bool, typer.Option("--eml", help="the message")] = False) -> None:
     """One delivery; with --eml its message again, byte for byte."""
     app = session.app
     found = app.catalog.deliveries.get(number)

@@ -33,9 +33,7 @@ def collect(sources: Annotated[list[str] | None, typer.Argument(help="their name
 
 
 @cli.command()
-def publish(
-    wait: Annotated[bool, typer.Option(help="give a late source the time that config.yaml allows")] = False,
-) -> None:
+def publish(wait: Annotated[bool, typer.Option(help="give late sources the time of config.yaml")] = False) -> None:
     """Open today's edition and compose the digests that are due."""
     app = session.app
     opened = app.publish.open(wait=wait)

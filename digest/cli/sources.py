@@ -51,10 +51,8 @@ def sources_test(
         said = {"kind": found.kind, "title": found.title, "health": found.health}
         say_json(said | {"entries": entries, "warnings": batch.warnings})
         return
-    rows = (
-        (of.announced.date() if of.announced else "-", "\n".join(map(":".join, of.ids.items())), of.title)
-        for of in batch.listings
-    )
+    dated = [(listing, listing.announced.date() if listing.announced else "-") for listing in batch.listings]
+    rows = ((at, "\n".join(map(":".join, listing.ids.items())), listing.title) for listing, at in dated)
     say_table(("announced", "ids", "title"), rows, f"{found.title or what} ({found.kind}, {found.health})")
     say("\n".join([f"{len(batch.listings)} listings", *batch.warnings]))
 
@@ -128,11 +126,8 @@ def sources_import(file: Annotated[Path, typer.Argument(help="OPML, or CSV with 
         say(f"{settings.path} has all {len(listed)} feeds of {file}")
         return
     text, written = with_sources(settings.path, entries)
-    say(
-        f"{len(entries)} added to {settings.path}"
-        if written
-        else f"put this into the sources of {settings.path}:\n{text}"
-    )
+    to_do = f"put this into the sources of {settings.path}:\n{text}"
+    say(f"{len(entries)} added to {settings.path}" if written else to_do)
     if len(listed) > len(entries):
         say(f"{len(listed) - len(entries)} were there already")
 

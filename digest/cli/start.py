@@ -95,9 +95,7 @@ def _who_got_what(app: "App") -> "Table":
 
 
 @cli.command()
-def run(
-    once: Annotated[bool, typer.Option("--once", help="one round of everything that is due, then exit")] = False,
-) -> None:
+def run(once: Annotated[bool, typer.Option("--once", help="one round of all that is due, then exit")] = False) -> None:
     """Web pages and the scheduler with its work, as two processes, until stopped."""
     import logging
     import signal
@@ -116,9 +114,8 @@ def run(
 
     session.now = clock.running(session.now())
     app = session.app  # a bad configuration shows before anything starts
-    pages = multiprocessing.get_context("spawn").Process(
-        target=_serve, args=(session.config.absolute(), app.clock()), daemon=True
-    )
+    serving = session.config.absolute(), app.clock()
+    pages = multiprocessing.get_context("spawn").Process(target=_serve, args=serving, daemon=True)
     pages.start()
     web = app.settings.web
     say(f"pages on http://{web.host}:{web.port}, ticking once a minute; stop with Ctrl-C")

@@ -161,9 +161,8 @@ def subscribers_profile(
     if json:
         say_json(found)
         return
-    origins = ", ".join(
-        f"{number} {'' if origin == 'pasted' else 'by '}{origin}" for origin, number in found.origins.items()
-    )
+    ways = {"pasted": "pasted", "mail": "by mail", "page": "by page"}
+    origins = ", ".join(f"{number} {ways[origin]}" for origin, number in found.origins.items())
     say(f"{reader.address}: {len(found.up)} papers up, {len(found.down)} down" + (f" ({origins})" if origins else ""))
     for title, told in (
         ("words that stand out", [", ".join(found.words)] if found.words else []),

@@ -117,9 +117,8 @@ def _inked(tag: str, ink: _Ink, styles: Styles) -> _Ink:
 
 
 def _declared(css: str) -> Styles:
-    return {
-        "background" if name == "background-color" else name: value.strip() for name, value in DECLARED.findall(css)
-    }
+    found = ((name, value.strip()) for name, value in DECLARED.findall(css))
+    return {name.replace("background-color", "background"): value for name, value in found}
 
 
 def _hex(value: str, otherwise: str) -> str:

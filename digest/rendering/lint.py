@@ -74,10 +74,8 @@ PARENTS = {
 }
 """Elsewhere MJML prints them wrongly or not at all. A tag that is not listed may stand anywhere."""
 
-_HTML = (
-    "a abbr b blockquote br code div em h1 h2 h3 h4 hr i img li meta ol p small span strong sub sup table tbody td"
-    " thead th tr ul u"
-)
+_HEADINGS, _TABLES, _LISTS = "h1 h2 h3 h4", "table tbody td thead th tr", "li ol ul"
+_HTML = f"a abbr b blockquote br code div em hr i img meta p small span strong sub sup u {_HEADINGS} {_TABLES} {_LISTS}"
 HTML = frozenset(_HTML.split())
 VOID = frozenset({"br", "hr", "img", "meta"})
 _HTML_ATTRIBUTES = (

@@ -79,9 +79,8 @@ class Detail(IntEnum):
 def card(candidate: Candidate, detail: Detail = Detail.FULL, *, reason: str = "") -> Card:
     """*candidate* as it is shown. Strangers' text: cleaned and cut, not escaped yet."""
     paper = candidate.card
-    links = tuple(
-        Link(_LABELS.get(what, clean(what).capitalize()), safe(url)) for what, url in paper.links if safe(url)
-    )
+    addresses = ((_LABELS.get(what, clean(what).capitalize()), safe(url)) for what, url in paper.links)
+    links = tuple(Link(label, url) for label, url in addresses if url)
     made = Card(
         paper=paper.paper,
         title=cut(clean(paper.title), 240) or "Untitled",

@@ -60,18 +60,16 @@ class Collect:
         for source in wanted:
             if isinstance(source, Watching):
                 memory[source.name] = Memory(known=self.catalog.papers.watched(source.name, source.watches, now))
-        yield from self._collected(
-            [partial(_ask, s.name, None, partial(s.fetch, self.http, memory.get(s.name, Memory()))) for s in wanted]
-        )
+        fetches = {s.name: partial(s.fetch, self.http, memory.get(s.name, Memory())) for s in wanted}
+        yield from self._collected([partial(_ask, name, None, fetch) for name, fetch in fetches.items()])
         records = {r.name: r for r in self.catalog.sources.all(self.clock()) if not r.error}
-        yield from self._collected(
-            [
-                partial(_ask, source.name, day, partial(source.on, day, self.http))
-                for source in wanted
-                if isinstance(source, Dated) and source.grows is not None and source.name in records
-                for day in again(records[source.name], self.clock(), grows=source.grows)
-            ]
-        )
+        past = [
+            partial(_ask, source.name, day, partial(source.on, day, self.http))
+            for source in wanted
+            if isinstance(source, Dated) and source.grows is not None and source.name in records
+            for day in again(records[source.name], self.clock(), grows=source.grows)
+        ]
+        yield from self._collected(past)
         yield from self._collected(self._asked_for())
 
     def _asked_for(self) -> list[Callable[[], Collected]]:

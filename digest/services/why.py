@@ -53,6 +53,9 @@ class Why:
     """each of which alone would bring the paper"""
 
 
+_Drawn = tuple[Edition, Delivery | None]
+
+
 class _Hurdle(NamedTuple):
     obstacle: str
     change: str
@@ -102,9 +105,7 @@ class Explain:
         score, again = round(score, 3), delivery is not None
         return Why(card, edition.date, *row, place, len(picks), reasons, rank, score, told, again, *missed)
 
-    def _edition(
-        self, reader: Subscriber, numbers: Collection[int], day: date | None
-    ) -> tuple[Edition, Delivery | None]:
+    def _edition(self, reader: Subscriber, numbers: Collection[int], day: date | None) -> _Drawn:
         """The edition, and the last delivery that drew on it."""
         past = [d for d in self.catalog.deliveries.of(subscriber=reader.id)[::-1] if d.digest.edition]
         papers = self.catalog.editions.papers(sorted({d.digest.edition for d in past}))

@@ -30,10 +30,8 @@ class ArxivApiSource:
 
     def fetch(self, http: Http, memory: Memory) -> Batch:
         order = {"sortBy": "submittedDate", "sortOrder": "descending", "max_results": self.max_results}
-        url = f"{arxiv.API}?{urlencode({'search_query': self.query, **order})}"
-        return batch.fetched(
-            self.name, self.url or url, http, memory, feed.read, arxiv.answered, internal=self.internal
-        )
+        url = self.url or f"{arxiv.API}?{urlencode({'search_query': self.query, **order})}"
+        return batch.fetched(self.name, url, http, memory, feed.read, arxiv.answered, internal=self.internal)
 
 
 SOURCE = ArxivApiSource

@@ -63,9 +63,8 @@ def read(answer: Answer) -> tuple[list[Any], list[str]]:
     if message.get("status", "ok") != "ok" and not found:
         why = text.clean(str(message["status"]), 200)
         return [], [] if why.startswith("no posts found") else [f"the server says: {why}"]
-    more = (total := _total(document)) > len(found) + (
-        int(message["cursor"]) if isinstance(message.get("cursor"), int) else 0
-    )
+    total, before = _total(document), message.get("cursor")
+    more = total > len(found) + (before if isinstance(before, int) else 0)
     return found, [f"the answer holds {len(found)} of {total} papers; ask for fewer days"] if more else []
 
 
@@ -86,9 +85,8 @@ class _Paged(Http):
             return answer
         start, total = int(interval["cursor"] or 0), _total(document)
         while found and start + len(found) < total and len(found) < batch.ENTRIES:
-            page = looked_at(
-                self._http.get(f"{interval['address']}/{start + len(found)}", accept=accept, internal=internal)
-            )
+            address = f"{interval['address']}/{start + len(found)}"
+            page = looked_at(self._http.get(address, accept=accept, internal=internal))
             more = page.get("collection") if isinstance(page, dict) else None
             if not more or not isinstance(more, list):
                 break

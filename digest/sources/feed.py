@@ -49,9 +49,7 @@ _ITEM = re.compile(rb"<(?:[A-Za-z_][\w.-]*:)?(?:item|entry)[\s>]")
 _ATTRIBUTES = re.compile(rb"""<[^\s<>"'=]+(?:\s+[^\s<>"'=]+\s*=\s*(?:"[^"<]*"|'[^'<]*'|[^\s<>"']+)){200}""")
 _BUT_SIGNS = bytes(set(range(256)) - set(b"<="))  # what is left tells whether the search is worth its while
 _RUN = re.compile(rb"[\w.+-]{1000,}")
-_RUNNING = bytes(
-    ord("x" if _RUN.match(bytes([c]) * 1000) else " ") for c in range(256)
-)  # finds a run without the search
+_RUNNING = bytes(ord("x" if _RUN.match(bytes([c]) * 1000) else " ") for c in range(256))  # spares most the search
 _UNUSED = re.compile(  # by us, while reading one costs feedparser as much as another
     rb"<((?:dc:)?(?:rights|publisher|format|language)|copyright|"
     rb"prism:(?:volume|number|startingPage|endingPage|issn|eIssn|section|copyright))>[^<]*</\1>"

@@ -34,16 +34,13 @@ class GithubStarsSource:
 
     def fetch(self, http: Http, memory: Memory) -> Batch:
         http = http.bearing(self.token) if self.token else http
-        listings: list[Listing] = []
-        warnings: list[str] = []
-        failures = 0
+        listings, warnings, failures = list[Listing](), list[str](), 0
         for paper in memory.known[: self.most]:
             if not (repository := _REPOSITORY.fullmatch(paper.links["code"])):
                 continue
             try:
-                listings.append(
-                    replace(paper, source=self.name, signals={"stars": self._stars(http, *repository.groups())})
-                )
+                stars = {"stars": self._stars(http, *repository.groups())}
+                listings.append(replace(paper, source=self.name, signals=stars))
                 failures = 0
             except (SourceError, Unusable) as error:
                 failures += 1

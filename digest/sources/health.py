@@ -158,11 +158,8 @@ def again(source: SourceRecord, now: datetime, *, grows: bool) -> list[date]:
     Those that were missed, once, as soon as there is news after them, and ever more rarely while that fails; and where
     the counts of a day's papers *grow*, those whose turn it is to be looked at again.
     """
-    asked = {
-        day.day
-        for day in source.days.get("", ())
-        if day.asked and (not day.failures or now - day.asked < HOUR * 2**day.failures)
-    }
+    tried = [(day, now - day.asked) for day in source.days.get("", ()) if day.asked]
+    asked = {day.day for day, ago in tried if not day.failures or ago < HOUR * 2**day.failures}
     came = {part: [day for day in days if day.brought] for part, days in _parts(source)}
     known = sorted(day.day for days in came.values() for day in days)
     past, wanted = list(_between(known[0], known[-1])) if known else [], set[date]()

@@ -13,6 +13,7 @@ from digest.sources import batch, feed, text
 from digest.sources.http import Answer, Http
 from digest.sources.parts import loaded, looked_at, part
 
+ALGOLIA = "https://hn.algolia.com/api/v1/search_by_date"
 ITEM = "https://news.ycombinator.com/item?id="
 
 
@@ -21,10 +22,7 @@ class HnSource:
     """The newest stories that lead to arXiv, or those at *url*: an Algolia search or a feed of hnrss.org."""
 
     name: str
-    url: str = (
-        "https://hn.algolia.com/api/v1/search_by_date"
-        "?tags=story&query=arxiv.org&restrictSearchableAttributes=url&hitsPerPage=200"
-    )
+    url: str = f"{ALGOLIA}?tags=story&query=arxiv.org&restrictSearchableAttributes=url&hitsPerPage=200"
     internal: bool = False
 
     def fetch(self, http: Http, memory: Memory) -> Batch:

@@ -130,7 +130,7 @@ class Http:
             answer = self._asked(url, headers, home=asked if internal else "")
             if isinstance(answer, Answer):
                 return answer
-            if (urlsplit(answer).scheme, urlsplit(answer).netloc) != (urlsplit(url).scheme, urlsplit(url).netloc):
+            if urlsplit(answer)[:2] != urlsplit(url)[:2]:  # another host
                 headers = {name: value for name, value in headers.items() if name != "Authorization"}
             url = answer
         raise SourceError(f"{asked} redirects more than {self._limits.redirects} times; look for its new address")

@@ -98,19 +98,8 @@ def _small(mark: str, words: str) -> str:
 _OPERATORS = ("arg", "argmax", "argmin", "det", "dim", "exp", "inf", "lim", "log", "max", "min", "mod", "Pr", "sup")
 _WORDS = {"textless": "<", "textgreater": ">", "deg": "°", "eg": "e.g.", "ie": "i.e.", "|": "‖", "mid": "|"}
 _SIZES = (
-    "left",
-    "right",
-    "big",
-    "Big",
-    "bigl",
-    "bigr",
-    "Bigl",
-    "Bigr",
-    "middle",
-    "limits",
-    "displaystyle",
-    "boldsymbol",
-    "bm",
+    *("left", "right", "big", "Big", "bigl", "bigr", "Bigl", "Bigr", "middle"),
+    *("limits", "displaystyle", "boldsymbol", "bm"),
 )
 
 

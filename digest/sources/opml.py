@@ -15,12 +15,8 @@ from digest.model import Memory
 from digest.sources import Source, text
 from digest.sources.http import FEEDS, Answer, Http
 
-_KINDS = {
-    "rss.arxiv.org": "arxiv",
-    "hnrss.org": "hn",
-    "connect.biorxiv.org": "biorxiv",
-    "connect.medrxiv.org": "biorxiv",
-}
+_KINDS = dict.fromkeys(("connect.biorxiv.org", "connect.medrxiv.org"), "biorxiv")
+_KINDS |= {"rss.arxiv.org": "arxiv", "hnrss.org": "hn"}
 _OURS = "digestKind"  # an attribute of our own, which other programs pass over
 
 
@@ -87,10 +83,9 @@ def written(sources: Iterable[tuple[str, Source]], title: str) -> tuple[str, lis
             lines.append(f'    <outline type="rss" text={name} title={name} xmlUrl={url} {_OURS}="{kind}"/>\n')
         else:
             without.append(source.name)
-    head = (
-        f'<?xml version="1.0" encoding="UTF-8"?>\n<opml version="2.0">\n  <head><title>{escape(title)}</title></head>\n'
-    )
-    return f"{head}  <body>\n{''.join(lines)}  </body>\n</opml>\n", without
+    head = f'<opml version="2.0">\n  <head><title>{escape(title)}</title></head>\n'
+    body = f"  <body>\n{''.join(lines)}  </body>\n</opml>\n"
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{head}{body}', without
 
 
 class _Asked(Http):

@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import Any
 from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
 
 from digest.sources import latex
@@ -227,10 +228,6 @@ def ids(text: str) -> dict[str, str]:
     """The identifiers of a paper in *text*, by scheme."""
     pubmed = ("ubMed" in text or "pubmed" in text or "mid:" in text or "MID:" in text) and _PUBMED.search(text)
     openreview = "openreview" in text and _OPENREVIEW.search(text)
-    found = {
-        "arxiv": arxiv_id(text),
-        "doi": doi(text),
-        "pmid": pubmed and pubmed[1],
-        "openreview": openreview and openreview[1],
-    }
+    found: dict[str, Any] = {"arxiv": arxiv_id(text), "doi": doi(text)}
+    found |= {"pmid": pubmed and pubmed[1], "openreview": openreview and openreview[1]}
     return {scheme: value for scheme, value in found.items() if value}

@@ -113,10 +113,8 @@ class Gallery:
         earlier = max((day for day in self.app.catalog.editions.dates() if day < found.edition.date), default=None)
         if earlier is None:
             return None
-        now, then = (
-            [item.candidate.card.title for item in preview.items]
-            for preview in (found, self.app.publish.preview(reader, earlier))
-        )
+        both = found, self.app.publish.preview(reader, earlier)
+        now, then = ([item.candidate.card.title for item in preview.items] for preview in both)
         return Changes(earlier, [title for title in now if title not in then], [t for t in then if t not in now])
 
     def _findings(self) -> list[Finding]:

@@ -12,13 +12,8 @@ BODY_LIMIT = 64 * 1024
 BATCH_LIMIT = 1024 * 1024
 """for providers, who send many events at once"""
 
-_PUBLIC = {
-    "",
-    "assets",
-    "editions",
-    "papers",
-    "robots.txt",
-}  # every other first part of a path is somebody's own, or nobody's
+_PUBLIC = {"", "assets", "editions", "papers", "robots.txt"}
+"""every other first part of a path is somebody's own, or nobody's"""
 _ALWAYS = {
     "content-security-policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",

@@ -112,11 +112,9 @@ class Pages:
     def _form(self, form: Form, status: int = 200) -> Response:
         sample, topics = self.publish.page(None), self.subscriptions.topics()
         consent = ASKING.format(name=self.publication.name)
-        zones = forms.zone_names()
+        shown: dict[str, Any] = {"topics": topics, "sample": sample, "consent": consent, "zones": forms.zone_names()}
         token = self.subscriptions.form_token(form.one("form"))
-        return self.page(
-            "home.html", status, form=form, topics=topics, sample=sample, consent=consent, zones=zones, token=token
-        )
+        return self.page("home.html", status, form=form, token=token, **shown)
 
     def asked(self, request: Request, form: Typed) -> Response:
         """One answer whoever asks (REQ-26)."""
