@@ -1,7 +1,8 @@
 """What a provider tells of a message, in one vocabulary for all of them (the words are django-anymail's)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from email.utils import parseaddr
 from enum import StrEnum
 from typing import Any
 
@@ -51,19 +52,51 @@ class Event:
         return {name: getattr(self, name) for name in named} | {"class": self.blame}
 
 
-def judged(response: str, *, permanent: bool) -> Blame:
-    """What a failure is about: the server's words; where there are none, the provider's word that it is for good."""
+REASONS = {
+    Told.BOUNCED: "bounced", Told.COMPLAINED: "spam", Told.REJECTED: "blocked", Told.UNSUBSCRIBED: "unsubscribed",
+}  # fmt: skip
+"""where a provider gives none of its own"""
+
+
+def event(
+    what: Told,
+    data: Any,
+    where: Mapping[str, tuple[str, ...]],
+    *,
+    permanent: bool = True,
+    ours: Iterable[str] = (),
+    **known: Any,
+) -> Event:
+    """One event from *data*, by a provider's table of *where* each field stands; what is *known* goes before.
+
+    What a failure is about tell the server's words, else the provider's that it is *permanent*.
+    """
+    told = {name: said(data, *paths) for name, paths in where.items()} | known
+    status, response = told.pop("status", ""), told.get("response", "")
+    told["recipient"] = parseaddr(told["recipient"])[1] or told["recipient"]
+    told.setdefault("reason", REASONS.get(what, ""))
+    judged = told.pop("blame", None) or _judged(f"{status} {response}".strip(), permanent=permanent)
+    blame = judged if what is Told.BOUNCED else Blame.UNKNOWN
+    return Event(what, **told, blame=blame, ours=tuple(filter(None, ours)))
+
+
+def _judged(response: str, *, permanent: bool) -> Blame:
     if not permanent:
         return Blame.SOFT
     found = blame(status_in(response) or class_in(response), response)
     return Blame.HARD if found is Blame.UNKNOWN else found
 
 
-def at(payload: Any, *path: str) -> Any:
-    """The value under nested keys; None where any of them is missing."""
-    for key in path:
+def at(payload: Any, path: str) -> Any:
+    """The value under nested keys, `mail.headers`; None where any of them is missing."""
+    for key in path.split("."):
         payload = payload.get(key) if isinstance(payload, Mapping) else None
     return payload
+
+
+def said(payload: Any, *paths: str) -> str:
+    """The first text that stands under one of *paths*; "" where none does."""
+    return next(filter(None, (text(at(payload, path)) for path in paths)), "")
 
 
 def text(value: Any) -> str:
@@ -71,9 +104,15 @@ def text(value: Any) -> str:
     return str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
 
 
-def bare(message_id: Any) -> str:
+def bare(message_id: str) -> str:
     """Without angle brackets."""
-    return text(message_id).strip().removeprefix("<").removesuffix(">")
+    return message_id.strip().removeprefix("<").removesuffix(">")
+
+
+def own(headers: Any) -> list[str]:
+    """Our Message-ID among the headers that a provider repeats."""
+    pairs = [(said(row, "name", "Name"), said(row, "value", "Value")) for row in rows(headers)]
+    return [bare(value) for name, value in pairs if name.lower() == "message-id"]
 
 
 def rows(value: Any) -> list[Any]:

@@ -6,11 +6,9 @@ The secret is the HTTP webhook signing key. The signature covers a token, not th
 import hmac
 import json
 from collections.abc import Callable, Mapping
-from email.utils import parseaddr
 from typing import Any
 
-from digest.delivery.events.event import Event, Told, at, bare, judged, text
-from digest.delivery.refusal import Blame
+from digest.delivery.events.event import REASONS, Event, Told, bare, event, said, text
 
 _EVENTS = {
     "accepted": Told.SENT, "delivered": Told.DELIVERED, "rejected": Told.REJECTED, "dropped": Told.REJECTED,
@@ -22,19 +20,29 @@ _REASONS = {
     "suppress-unsubscribe": "unsubscribed", "old": "timed_out", "espblock": "blocked",
 }  # fmt: skip
 _CODES = {"605": "bounced", "606": "unsubscribed", "607": "spam"}
-_ALWAYS = {Told.COMPLAINED: "spam", Told.UNSUBSCRIBED: "unsubscribed", Told.BOUNCED: "bounced"}
-_REFUSED = (Told.BOUNCED, Told.REJECTED, Told.DEFERRED)
+_WHERE = {
+    "recipient": ("recipient", "message.headers.to"),
+    "description": ("delivery-status.description", "reject.description", "reject.reason", "description"),
+    "response": ("delivery-status.message", "error"),
+    "status": ("delivery-status.code", "code"),
+}
+"""in today's JSON, and in the fields of a form that older accounts send"""
 
 
 def parse(payload: Any, headers: Mapping[str, str]) -> list[Event]:
-    """Of today's JSON, and of the fields of a form that older accounts send."""
+    """Of one event, or of a mail that came in."""
     if not isinstance(payload, Mapping):
         return []
-    if isinstance(payload.get("event-data"), Mapping):
-        return [_event(payload["event-data"], text(at(payload, "signature", "token")))]
-    if "event" not in payload:
-        return [Event(Told.INBOUND, text(payload.get("recipient")), event_id=text(payload.get("token")))]
-    return [_legacy(payload)]
+    data = payload["event-data"] if isinstance(payload.get("event-data"), Mapping) else payload
+    name, event_id = text(data.get("event")), said(payload, "signature.token", "event-data.id", "token")
+    if "event" not in data:
+        return [event(Told.INBOUND, data, {"recipient": ("recipient",)}, event_id=event_id)]
+    what, permanent = _EVENTS.get(name, Told.UNKNOWN), data.get("severity") != "temporary"
+    if name == "failed":
+        what = Told.BOUNCED if permanent else Told.DEFERRED
+    own = bare(said(data, "message.headers.message-id", "Message-Id", "message-id"))
+    known = {"message_id": f"<{own}>" if own else "", "reason": _reason(what, data), "event_id": event_id}
+    return [event(what, data, _WHERE, permanent=permanent, ours=[own], **known)]
 
 
 def verify(headers: Mapping[str, str], body: bytes, secret: str, fetch: Callable[[str], bytes]) -> bool:
@@ -53,44 +61,8 @@ def confirmation(payload: Any) -> str:
     return ""
 
 
-def _event(data: Mapping[str, Any], token: str) -> Event:
-    what = _EVENTS.get(text(data.get("event")), Told.UNKNOWN)
-    permanent = data.get("severity") != "temporary"
-    if data.get("event") == "failed":
-        what = Told.BOUNCED if permanent else Told.DEFERRED
-    status, own = at(data, "delivery-status"), bare(at(data, "message", "headers", "message-id"))
-    code, response = text(at(status, "code")), text(at(status, "message"))
-    description = text(at(status, "description")) or text(at(data, "reject", "description"))
-    return Event(
-        what,
-        text(data.get("recipient")) or parseaddr(text(at(data, "message", "headers", "to")))[1],
-        f"<{own}>" if own else "",
-        _reason(what, text(data.get("reason")), code),
-        judged(f"{code} {response}".strip(), permanent=permanent) if what is Told.BOUNCED else Blame.UNKNOWN,
-        description or text(at(data, "reject", "reason")),
-        response,
-        token or text(data.get("id")),
-        (own,) if own else (),
-    )
-
-
-def _legacy(data: Mapping[str, Any]) -> Event:
-    what, code = _EVENTS.get(text(data.get("event")), Told.UNKNOWN), text(data.get("code"))
-    own, response = bare(data.get("Message-Id") or data.get("message-id")), text(data.get("error"))
-    return Event(
-        what,
-        text(data.get("recipient")),
-        f"<{own}>" if own else "",
-        _reason(what, text(data.get("reason")), code),
-        judged(f"{code} {response}".strip(), permanent=True) if what is Told.BOUNCED else Blame.UNKNOWN,
-        text(data.get("description")),
-        response,
-        text(data.get("token")),
-        (own,) if own else (),
-    )
-
-
-def _reason(what: Told, said: str, code: str) -> str:
-    if what not in _REFUSED:
-        return _ALWAYS.get(what, "")
-    return _CODES.get(code) or _REASONS.get(said) or ("bounced" if what is Told.BOUNCED else "other")
+def _reason(what: Told, data: Any) -> str:
+    if what not in (Told.BOUNCED, Told.REJECTED, Told.DEFERRED):
+        return REASONS.get(what, "")
+    known = _CODES.get(said(data, *_WHERE["status"])) or _REASONS.get(said(data, "reason"))
+    return known or ("bounced" if what is Told.BOUNCED else "other")

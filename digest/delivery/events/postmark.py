@@ -8,8 +8,7 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from digest.delivery.events.event import Event, Told, bare, judged, rows, text
-from digest.delivery.refusal import Blame
+from digest.delivery.events.event import REASONS, Event, Told, event, own, said
 
 _EVENTS = {
     "Delivery": Told.DELIVERED, "Bounce": Told.BOUNCED, "SpamComplaint": Told.COMPLAINED, "Open": Told.OPENED,
@@ -28,7 +27,10 @@ _BOUNCES: dict[str, tuple[Told, str]] = {
     "InboundError": (Told.FAILED, ""), "DMARCPolicy": (Told.REJECTED, "blocked"),
     "TemplateRenderingFailed": (Told.FAILED, ""),
 }  # fmt: skip
-_REASONS = {Told.COMPLAINED: "spam", Told.UNSUBSCRIBED: "unsubscribed"}
+_WHERE = {
+    "recipient": ("Recipient", "Email", "OriginalRecipient"), "message_id": ("MessageID",),
+    "description": ("Description",), "response": ("Details",),
+}  # fmt: skip
 _PERMANENT = ("HardBounce", "BadEmailAddress")
 
 
@@ -36,16 +38,16 @@ def parse(payload: Any, headers: Mapping[str, str]) -> list[Event]:
     """Of one event."""
     if not isinstance(payload, Mapping):
         return []
-    kind, type_ = text(payload.get("RecordType")), text(payload.get("Type"))
-    if not kind and "FromFull" in payload:
-        kind = "Inbound"
+    kind, type_ = said(payload, "RecordType") or ("Inbound" if "FromFull" in payload else ""), said(payload, "Type")
     what = _EVENTS.get(kind, Told.UNKNOWN)
-    reason = _REASONS.get(what, "")
+    reason = REASONS.get(what, "")
     if kind == "Bounce":
         what, reason = _BOUNCES.get(type_, (Told.UNKNOWN, "other"))
     if kind == "SubscriptionChange" and payload.get("SuppressSending") is False:
         what, reason = Told.SUBSCRIBED, ""
-    return [_event(what, reason, payload, type_)]
+    event_id = said(payload, "ID", *(["MessageID"] if what is Told.INBOUND else []))
+    known = {"reason": reason, "event_id": event_id, "ours": own(payload.get("Headers"))}
+    return [event(what, payload, _WHERE, permanent=type_ in _PERMANENT, **known)]
 
 
 def verify(headers: Mapping[str, str], body: bytes, secret: str, fetch: Callable[[str], bytes]) -> bool:
@@ -58,23 +60,3 @@ def verify(headers: Mapping[str, str], body: bytes, secret: str, fetch: Callable
 def confirmation(payload: Any) -> str:
     """Nothing to confirm."""
     return ""
-
-
-def _event(what: Told, reason: str, payload: Mapping[str, Any], type_: str) -> Event:
-    response = text(payload.get("Details"))
-    own = [bare(row.get("Value")) for row in rows(payload.get("Headers")) if _is_id(row)]
-    return Event(
-        what,
-        text(payload.get("Recipient") or payload.get("Email") or payload.get("OriginalRecipient")),
-        text(payload.get("MessageID")),
-        reason,
-        judged(response, permanent=type_ in _PERMANENT) if what is Told.BOUNCED else Blame.UNKNOWN,
-        text(payload.get("Description")),
-        response,
-        text(payload.get("ID") or (payload.get("MessageID") if what is Told.INBOUND else "")),
-        tuple(own),
-    )
-
-
-def _is_id(row: Any) -> bool:
-    return isinstance(row, Mapping) and text(row.get("Name")).lower() == "message-id"

@@ -6,10 +6,9 @@ The secret is the webhook's signing secret, `whsec_…`.
 import hmac
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
-from email.utils import parseaddr
 from typing import Any
 
-from digest.delivery.events.event import Event, Told, at, bare, rows, text
+from digest.delivery.events.event import REASONS, Event, Told, at, bare, event, own, rows, said, text
 from digest.delivery.refusal import Blame
 
 _EVENTS = {
@@ -18,25 +17,24 @@ _EVENTS = {
     "email.clicked": Told.CLICKED, "email.failed": Told.FAILED, "email.suppressed": Told.REJECTED,
     "email.received": Told.INBOUND,
 }  # fmt: skip
-_REASONS = {Told.BOUNCED: "bounced", Told.COMPLAINED: "spam", Told.REJECTED: "blocked"}
+_WHERE = {"message_id": ("email_id",), "description": ("bounce.message", "suppressed.message", "failed.reason")}
 
 
 def parse(payload: Any, headers: Mapping[str, str]) -> list[Event]:
     """Of one event; its id stands in the headers."""
-    what, data = _EVENTS.get(text(at(payload, "type")), Told.UNKNOWN), at(payload, "data")
-    said = text(at(data, "bounce", "message") or at(data, "suppressed", "message") or at(data, "failed", "reason"))
-    suppressed = said.startswith("Resend has suppressed") or text(at(data, "bounce", "subType")) == "Suppressed"
-    event = Event(
-        what,
-        parseaddr(next((text(to) for to in rows(at(data, "to"))), ""))[1],
-        text(at(data, "email_id")),
-        "blocked" if suppressed else _REASONS.get(what, ""),
-        _blame(data, said, suppressed=suppressed) if what is Told.BOUNCED else Blame.UNKNOWN,
-        said,
-        event_id=headers.get("svix-id", ""),
-        ours=tuple(filter(None, [bare(at(data, "message_id")), *_header_ids(data)])),
-    )
-    return [event] if isinstance(payload, Mapping) else []
+    if not isinstance(payload, Mapping):
+        return []
+    what, data = _EVENTS.get(said(payload, "type"), Told.UNKNOWN), at(payload, "data")
+    words = said(data, *_WHERE["description"])
+    suppressed = words.startswith("Resend has suppressed") or said(data, "bounce.subType") == "Suppressed"
+    known: dict[str, Any] = {
+        "recipient": next(map(text, rows(at(data, "to"))), ""),
+        "reason": "blocked" if suppressed else REASONS.get(what, ""),
+        "blame": Blame.HARD if suppressed or _permanent(data, words) else Blame.SOFT,
+        "event_id": headers.get("svix-id", ""),
+        "ours": [bare(said(data, "message_id")), *own(at(data, "headers"))],
+    }
+    return [event(what, data, _WHERE, **known)]
 
 
 def verify(headers: Mapping[str, str], body: bytes, secret: str, fetch: Callable[[str], bytes]) -> bool:
@@ -56,13 +54,7 @@ def confirmation(payload: Any) -> str:
     return ""
 
 
-def _header_ids(data: Any) -> list[str]:
-    named = (h for h in rows(at(data, "headers")) if text(at(h, "name")).lower() == "message-id")
-    return [bare(at(h, "value")) for h in named]
-
-
-def _blame(data: Any, said: str, *, suppressed: bool) -> Blame:
+def _permanent(data: Any, words: str) -> bool:
     """Its message explains and does not quote, so only the type counts."""
-    kind = text(at(data, "bounce", "type")).lower()
-    permanent = kind == "permanent" or (not kind and "hard bounce" in said)
-    return Blame.HARD if permanent or suppressed else Blame.SOFT
+    kind = said(data, "bounce.type").lower()
+    return kind == "permanent" or (not kind and "hard bounce" in words)

@@ -7,8 +7,7 @@ from base64 import b64decode
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from digest.delivery.events.event import Event, Told, at, bare, judged, rows, text
-from digest.delivery.refusal import Blame
+from digest.delivery.events.event import REASONS, Event, Told, bare, event, rows, said
 
 _EVENTS = {
     "processed": Told.SENT, "delivered": Told.DELIVERED, "deferred": Told.DEFERRED, "bounce": Told.BOUNCED,
@@ -19,14 +18,17 @@ _DROPPED = {
     "invalid": "invalid", "unsubscribed address": "unsubscribed", "bounced address": "bounced",
     "spam reporting address": "spam", "spam content": "blocked", "recipient list over package quota": "other",
 }  # fmt: skip
-_REASONS = {Told.BOUNCED: "bounced", Told.COMPLAINED: "spam", Told.UNSUBSCRIBED: "unsubscribed"}
+_WHERE = {
+    "recipient": ("email",), "message_id": ("anymail_id", "smtp-id", "sg_message_id"),  # a sender's own id comes first
+    "response": ("reason", "response"), "status": ("status",), "event_id": ("sg_event_id",),
+}  # fmt: skip
 _SIGNATURE, _TIMESTAMP = "x-twilio-email-event-webhook-signature", "x-twilio-email-event-webhook-timestamp"
 
 
 def parse(payload: Any, headers: Mapping[str, str]) -> list[Event]:
     """Of a list of events; of a form, when a mail came in."""
     if isinstance(payload, Mapping) and "event" not in payload:
-        return [Event(Told.INBOUND, text(at(payload, "to")))]
+        return [event(Told.INBOUND, payload, {"recipient": ("to",)})]
     return [_event(row) for row in rows(payload) if isinstance(row, Mapping)]
 
 
@@ -54,25 +56,10 @@ def confirmation(payload: Any) -> str:
 
 
 def _event(row: Mapping[str, Any]) -> Event:
-    what = _EVENTS.get(text(row.get("event")), Told.UNKNOWN)
-    dropped = what is Told.REJECTED
-    said = text(row.get("reason"))
-    response = "" if dropped else said or text(row.get("response"))
-    return Event(
-        what,
-        text(row.get("email")),
-        text(row.get("anymail_id") or row.get("smtp-id") or row.get("sg_message_id")),  # a sender's own id comes first
-        _DROPPED.get(said.lower(), "other") if dropped else _REASONS.get(what, ""),
-        _blame(what, row, response),
-        said if dropped else "",
-        response,
-        text(row.get("sg_event_id")),
-        tuple(filter(None, [bare(row.get("smtp-id"))])),
-    )
-
-
-def _blame(what: Told, row: Mapping[str, Any], response: str) -> Blame:
-    if what is not Told.BOUNCED:
-        return Blame.UNKNOWN
-    blocked = row.get("type") == "blocked"  # SendGrid's word for "not because of the address"
-    return judged(f"{text(row.get('status'))} {response}".strip(), permanent=not blocked)
+    what, ours = _EVENTS.get(said(row, "event"), Told.UNKNOWN), [bare(said(row, "smtp-id"))]
+    words, permanent = said(row, "reason"), row.get("type") != "blocked"  # "not because of the address"
+    if what is Told.REJECTED:
+        known = {"response": "", "description": words, "reason": _DROPPED.get(words.lower(), "other")}
+    else:
+        known = {"reason": REASONS.get(what, "")}
+    return event(what, row, _WHERE, permanent=permanent, ours=ours, **known)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from digest.delivery.events.event import Event, Told, at, bare, judged, rows, text
+from digest.delivery.events.event import Event, Told, at, event, own, rows, said, text
 from digest.delivery.refusal import Blame
 
 _EVENTS = {
@@ -18,14 +18,12 @@ _EVENTS = {
     "Reject": Told.REJECTED, "Open": Told.OPENED, "Click": Told.CLICKED, "Rendering Failure": Told.FAILED,
     "DeliveryDelay": Told.DEFERRED, "Subscription": Told.UNSUBSCRIBED, "Received": Told.INBOUND,
 }  # fmt: skip
-_REASONS = {
-    Told.BOUNCED: "bounced",
-    Told.COMPLAINED: "spam",
-    Told.REJECTED: "blocked",
-    Told.UNSUBSCRIBED: "unsubscribed",
-}
-_WHO = (("bounce", "bouncedRecipients"), ("complaint", "complainedRecipients"), ("deliveryDelay", "delayedRecipients"),
-        ("delivery", "recipients"), ("receipt", "recipients"), ("mail", "destination"))  # fmt: skip
+_WHO = ("bounce.bouncedRecipients", "complaint.complainedRecipients", "deliveryDelay.delayedRecipients",
+        "delivery.recipients", "receipt.recipients", "mail.destination")  # fmt: skip
+_WHERE = {
+    "message_id": ("mail.messageId",), "response": ("delivery.smtpResponse",),
+    "description": ("complaint.complaintFeedbackType", "reject.reason", "failure.errorMessage"),
+}  # fmt: skip
 _SIGNED = {
     "Notification": ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"),
     "SubscriptionConfirmation": ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"),
@@ -36,10 +34,10 @@ _AMAZON = re.compile(r"sns\.[a-z0-9-]{1,40}\.amazonaws\.com(?:\.cn)?")
 def parse(payload: Any, headers: Mapping[str, str]) -> list[Event]:
     """Of an SNS message, or of what SES put into it."""
     told, event_id = _unwrapped(payload)
-    what = _EVENTS.get(text(at(told, "eventType") or at(told, "notificationType")))
+    what = _EVENTS.get(said(told, "eventType", "notificationType"))
     if what is None:
         return [] if at(payload, "Type") == "SubscriptionConfirmation" else [Event(Told.UNKNOWN, event_id=event_id)]
-    people = next(filter(None, (rows(at(told, *path)) for path in _WHO)), [""])
+    people = next(filter(None, (rows(at(told, path)) for path in _WHO)), [""])
     return [_event(what, told, person, event_id) for person in people]
 
 
@@ -59,14 +57,14 @@ def verify(headers: Mapping[str, str], body: bytes, secret: str, fetch: Callable
 
 def confirmation(payload: Any) -> str:
     """SNS sends nothing until the address in its first message was fetched."""
-    url = text(at(payload, "SubscribeURL")) if at(payload, "Type") == "SubscriptionConfirmation" else ""
+    url = said(payload, "SubscribeURL") if at(payload, "Type") == "SubscriptionConfirmation" else ""
     return url if _from_amazon(url, end="") else ""
 
 
 def _unwrapped(payload: Any) -> tuple[Any, str]:
     """What SES says, and the id of the SNS message around it."""
     if "Message" not in (payload if isinstance(payload, Mapping) else ()):
-        return payload, text(at(payload, "bounce", "feedbackId") or at(payload, "complaint", "feedbackId"))
+        return payload, said(payload, "bounce.feedbackId", "complaint.feedbackId")
     try:
         return json.loads(text(payload["Message"])), text(payload.get("MessageId"))
     except (ValueError, RecursionError):
@@ -74,31 +72,19 @@ def _unwrapped(payload: Any) -> tuple[Any, str]:
 
 
 def _event(what: Told, told: Any, person: Any, event_id: str) -> Event:
-    bounce, mail = at(told, "bounce"), at(told, "mail")
-    response = text(at(person, "diagnosticCode") or at(told, "delivery", "smtpResponse"))
-    kind = ": ".join(filter(None, (text(at(bounce, "bounceType")), text(at(bounce, "bounceSubType")))))
-    errors = (("complaint", "complaintFeedbackType"), ("reject", "reason"), ("failure", "errorMessage"))
-    description = kind or next(filter(None, (text(at(told, *path)) for path in errors)), "")
-    return Event(
-        what,
-        text(at(person, "emailAddress") or person),
-        text(at(mail, "messageId")),
-        _REASONS.get(what, ""),
-        _blame(what, bounce, person, response),
-        description,
-        response,
-        text(at(mail, "messageId")) if what is Told.INBOUND else event_id,
-        tuple(bare(at(h, "value")) for h in rows(at(mail, "headers")) if text(at(h, "name")).lower() == "message-id"),
-    )
-
-
-def _blame(what: Told, bounce: Any, person: Any, response: str) -> Blame:
-    if what is not Told.BOUNCED:
-        return Blame.UNKNOWN
-    permanent, sub = at(bounce, "bounceType") == "Permanent", at(bounce, "bounceSubType")
+    kind, sub = said(told, "bounce.bounceType"), said(told, "bounce.bounceSubType")
+    known: dict[str, Any] = {
+        "recipient": said(person, "emailAddress") or text(person),
+        "status": said(person, "status"),
+        "event_id": said(told, "mail.messageId") if what is Told.INBOUND else event_id,
+    }
+    if response := said(person, "diagnosticCode"):
+        known["response"] = response
+    if kind or sub:
+        known["description"] = ": ".join(filter(None, (kind, sub)))
     if sub in ("Suppressed", "OnAccountSuppressionList"):  # Amazon did not try: it remembers an earlier bounce
-        return Blame.HARD
-    return judged(f"{text(at(person, 'status'))} {response}".strip(), permanent=permanent)
+        known["blame"] = Blame.HARD
+    return event(what, told, _WHERE, permanent=kind == "Permanent", ours=own(at(told, "mail.headers")), **known)
 
 
 def _from_amazon(url: str, end: str = ".pem") -> bool:
