@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from hashlib import blake2b
 from pathlib import Path
 
 from digest.errors import BadLink, ConfigError
@@ -41,6 +42,7 @@ _VERSION = "1"
 _TOKEN = re.compile(r"1\.([a-z0-9])\.([A-Za-z0-9_-]{1,72})\.([A-Za-z0-9_-]{16})")
 _PUBLIC_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _RETURN = re.compile(r"[A-Za-z0-9][A-Za-z2-7]{24}")
+_NAME, _NUMBER = re.compile(r"([0-9a-f]{16})([0-9a-f]{8})@"), (1 << 31) - 1
 _SECONDS = 8  # hexadecimal digits of the time of issue, at the end of the payload
 
 
@@ -67,6 +69,7 @@ class Links:
             raise ValueError("one key at least, each with an id of its own")
         self._newest = keys[-1]
         self._pepper = pepper or _mac(keys[0].secret, "pepper")
+        self._naming = _mac(self._pepper, "message-id")
 
     def sign(self, purpose: Purpose, public_id: str, *, at: datetime | None = None) -> str:
         """A token for this purpose alone. *at* is the time of issue, needed where the purpose expires."""
@@ -97,9 +100,18 @@ class Links:
             raise BadLink("this link has expired", expired=True)
         return payload[:-_SECONDS]
 
-    def message_id(self, public_id: str, turn: str, domain: str) -> str:
+    def message_id(self, subscriber: int, public_id: str, turn: str, domain: str) -> str:
         """The Message-ID of a turn, without angle brackets: always the same, and no guess at who it is for."""
-        return f"{_base32(_mac(self._pepper, 'message-id', public_id, turn)[:15])}@{domain}"
+        name = blake2b(f"{public_id}\0{turn}".encode(), key=self._naming, digest_size=8).digest()
+        return f"{name.hex()}{subscriber ^ self._veil(name):08x}@{domain}"
+
+    def named(self, message_id: str) -> int:
+        """The number of the subscriber that a Message-ID was made for; of just anybody if it is none of ours."""
+        found = _NAME.match(message_id)
+        return (int(found[2], 16) ^ self._veil(bytes.fromhex(found[1]))) & _NUMBER if found else 0
+
+    def _veil(self, name: bytes) -> int:
+        return int.from_bytes(blake2b(name, key=self._naming, digest_size=4).digest()) & _NUMBER
 
     def fingerprint(self, canonical_address: str) -> str:
         """What may be kept of an address after it is erased: tells it again, but does not tell what it is (REQ-21)."""

@@ -145,11 +145,20 @@ def test_public_ids_are_random_and_short():
 def test_a_message_id_is_stable_under_rotation_and_differs_by_subscriber_and_turn():
     pepper = b"pepper" * 4
     first, later = Links([key("a")], pepper), Links([key("a"), key("b")], pepper)
-    name = first.message_id(ID, "2026-01-30", "news.example.org")
-    assert re.fullmatch(r"[a-z2-7]{24}@news\.example\.org", name)
-    assert later.message_id(ID, "2026-01-30", "news.example.org") == name
-    assert first.message_id(ID, "2026-01-31", "news.example.org") != name
-    assert first.message_id("other", "2026-01-30", "news.example.org") != name
+    name = first.message_id(7, ID, "2026-01-30", "news.example.org")
+    assert re.fullmatch(r"[0-9a-f]{24}@news\.example\.org", name)
+    assert later.message_id(7, ID, "2026-01-30", "news.example.org") == name
+    assert first.message_id(7, ID, "2026-01-31", "news.example.org") != name
+    assert first.message_id(7, "other", "2026-01-30", "news.example.org") != name
+
+
+@given(number=st.integers(0, 2**31 - 1))
+def test_only_we_can_read_in_a_message_id_which_subscriber_it_is_for(number):
+    name = one_key().message_id(number, ID, "2026-01-30", "news.example.org")
+    assert one_key().named(name) == number
+    assert name[16:24] != f"{number:08x}"
+    assert one_key().named("somebody@else.example") == one_key().named("") == 0
+    assert 0 <= Links([key("b")], b"another pepper").named(name) < 2**31
 
 
 def test_a_fingerprint_tells_an_address_again_after_rotation_and_needs_the_pepper():

@@ -8,14 +8,14 @@ and a person's `retry` and `resolve`. Nothing else changes a state.
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Select, bindparam, func, select, update
 
 from digest.catalog import tables as t
 from digest.catalog.leases import Lease, lease
-from digest.catalog.store import Store, chunks
+from digest.catalog.store import Store
 from digest.model import Digest, Picks, Skipped, State, Turn, pack
 
 
@@ -79,9 +79,8 @@ class Deliveries:
         with self._store.write() as db:
             new = self._store.insert_many(db, t.digests, _columns(composed))
             for (had, following), subscribers in moves.items():
-                for chunk in chunks(subscribers):  # a new schedule set meanwhile stays
-                    still = s.c.id.in_(chunk) & (s.c.next_turn == had)
-                    db.execute(update(s).where(still).values(next_turn=following.label, next_due=following.due))
+                still = self._store.among(s.c.id, subscribers) & (s.c.next_turn == had)  # a new schedule stays
+                db.execute(update(s).where(still).values(next_turn=following.label, next_due=following.due))
         return new
 
     def claim(self, limit: int, worker: str, now: datetime) -> list[Delivery]:
@@ -92,9 +91,9 @@ class Deliveries:
         with self._store.write(alone=False) as db:
             ids = list(db.scalars(wanted.with_for_update(skip_locked=True)))
             taken = {"state": State.SENDING, "worker": worker, "attempts": d.c.attempts + 1}
-            for chunk in chunks(ids):
-                db.execute(update(d).where(d.c.id.in_(chunk)).values(taken))
-            rows = [row for chunk in chunks(ids) for row in db.execute(_all().where(d.c.id.in_(chunk)))]
+            claimed = self._store.among(d.c.id, ids)
+            db.execute(update(d).where(claimed).values(taken))
+            rows = db.execute(_all().where(claimed)).all()
         place = {number: i for i, number in enumerate(ids)}
         return sorted((_delivery(r) for r in rows), key=lambda delivery: place[delivery.digest.id])
 
@@ -128,9 +127,8 @@ class Deliveries:
         back: dict[str, Any] = {"state": State.PENDING, "worker": None, "attempts": d.c.attempts - 1}
         if later:
             back |= {"not_before": later, "reason": why}
-        for chunk in chunks(ids):
-            with self._store.write(alone=False) as db:
-                db.execute(update(d).where(d.c.id.in_(chunk) & _claimed(worker)).values(back))
+        with self._store.write(alone=False) as db:
+            db.execute(update(d).where(self._store.among(d.c.id, ids) & _claimed(worker)).values(back))
 
     def sending(self, worker: str) -> list[Delivery]:
         """Rows that a worker claimed or took over, and has not told the end of."""
@@ -176,17 +174,14 @@ class Deliveries:
             }
             return db.execute(update(d).where(over).values(values)).rowcount
 
-    def had(self, subscribers: Sequence[int], after: datetime) -> dict[int, list[tuple[int, list[int], datetime]]]:
-        """By subscriber: (edition id, ordinals, date) of digests dated after *after* that reached them or may yet."""
-        d = t.digests
-        found: dict[int, list[tuple[int, list[int], datetime]]] = {number: [] for number in subscribers}
+    def had(self, subscribers: Iterable[int], after: datetime) -> list[Sequence[Any]]:
+        """Subscribers, editions, packed picks, dates: of digests dated after *after* that reached them or may yet."""
+        d = t.digests.c
+        # by the index: no turn is much older than its digest, and weeks and the welcome sort behind the dates
+        lately = d.turn >= (after - timedelta(days=8)).date().isoformat()
+        wanted = self._store.among(d.subscriber_id, subscribers) & lately & (d.date > after) & REACHED
         with self._store.read() as db:
-            for chunk in chunks(subscribers):
-                wanted = d.c.subscriber_id.in_(chunk) & (d.c.date > after) & REACHED
-                rows = db.execute(select(d.c.subscriber_id, d.c.edition_id, d.c.picks, d.c.date).where(wanted))
-                for who, edition, picks, date in rows:
-                    found[who].append((edition, Picks(picks).ordinals, date))
-        return found
+            return self._store.columns(db, select(d.subscriber_id, d.edition_id, d.picks, d.date).where(wanted))
 
     def shown(self, subscribers: Sequence[int], papers: Collection[int]) -> dict[int, list[tuple[int, datetime]]]:
         """By subscriber: which of *papers* their digests had, and when the edition opened that it was in."""
@@ -194,37 +189,33 @@ class Deliveries:
         places: dict[tuple[int, int], tuple[int, datetime]] = {}
         found: dict[int, list[tuple[int, datetime]]] = {}
         with self._store.read() as db:
-            for some in chunks(papers):
-                wanted = select(c.edition_id, c.ordinal, c.paper_id, e.opened).join(t.editions, e.id == c.edition_id)
-                for edition, ordinal, paper, opened in db.execute(wanted.where(c.paper_id.in_(some))):
-                    places[edition, ordinal] = paper, opened
+            stood = select(c.edition_id, c.ordinal, c.paper_id, e.opened).join(t.editions, e.id == c.edition_id)
+            for edition, ordinal, paper, opened in db.execute(stood.where(self._store.among(c.paper_id, papers))):
+                places[edition, ordinal] = paper, opened
             editions = {edition for edition, _ in places}
-            for some in chunks(subscribers):
-                for who, edition, picks in db.execute(
-                    select(d.subscriber_id, d.edition_id, d.picks).where(d.subscriber_id.in_(some), REACHED)
-                ):
-                    if edition in editions:
-                        had = (places.get((edition, ordinal)) for ordinal in Picks(picks).ordinals)
-                        found.setdefault(who, []).extend(filter(None, had))
+            digests = select(d.subscriber_id, d.edition_id, d.picks).where(REACHED)
+            for who, edition, picks in db.execute(digests.where(self._store.among(d.subscriber_id, subscribers))):
+                if edition in editions:
+                    had = (places.get((edition, ordinal)) for ordinal in Picks(picks).ordinals)
+                    found.setdefault(who, []).extend(filter(None, had))
         return found
 
     def empty_turns(self, subscribers: Sequence[int]) -> dict[int, int]:
         """By subscriber: how many turns in a row, up to now, brought nothing new; 0 once that has been said to them."""
-        d = t.digests
+        d = t.digests.c
         found: dict[int, int] = dict.fromkeys(subscribers, 0)
         over: set[int] = set()
+        wanted = select(d.subscriber_id, d.reason, d.state, d.picks).order_by(d.id.desc())
         with self._store.read() as db:
-            for chunk in chunks(subscribers):
-                wanted = select(d.c.subscriber_id, d.c.reason, d.c.state, d.c.picks).where(d.c.subscriber_id.in_(chunk))
-                for r in db.execute(wanted.order_by(d.c.id.desc())):
-                    if r.subscriber_id in over:
-                        continue
-                    if r.state == State.SKIPPED:
-                        found[r.subscriber_id] += r.reason == Skipped.NOTHING_NEW
-                        continue
-                    over.add(r.subscriber_id)
-                    if not r.picks:
-                        found[r.subscriber_id] = 0
+            for who, reason, state, picks in db.execute(wanted.where(self._store.among(d.subscriber_id, subscribers))):
+                if who in over:
+                    continue
+                if state == State.SKIPPED:
+                    found[who] += reason == Skipped.NOTHING_NEW
+                    continue
+                over.add(who)
+                if not picks:
+                    found[who] = 0
         return found
 
     def last_papers(self, subscriber: int, before: int) -> date | None:
@@ -313,16 +304,17 @@ def _all() -> Select[Any]:
 
 
 def _columns(composed: Sequence[Composed]) -> dict[str, list[Any]]:
+    """In what drivers take as it is: no subclass of str, no bytes for SQLite to look up how they are adapted."""
     digests = [c.digest for c in composed]
     return {
         "subscriber_id": [d.subscriber for d in digests], "turn": [d.turn for d in digests],
-        "edition_id": [d.edition or None for d in digests], "picks": [pack(d.picks) for d in digests],
+        "edition_id": [d.edition or None for d in digests], "picks": [bytearray(pack(d.picks)) for d in digests],
         "template": [d.template or None for d in digests], "message_id": [d.message_id for d in digests],
         "date": [d.date for d in digests], "deadline": [d.deadline for d in digests],
         "since": [d.since for d in digests],
         "not_before": [None if c.skipped else c.digest.date for c in composed],
-        "state": [State.SKIPPED if c.skipped else State.PENDING for c in composed],
-        "reason": [c.skipped or "" for c in composed],
+        "state": [(State.SKIPPED if c.skipped else State.PENDING).value for c in composed],
+        "reason": [c.skipped.value if c.skipped else "" for c in composed],
     }  # fmt: skip
 
 

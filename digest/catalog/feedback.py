@@ -1,6 +1,6 @@
 """What came back of deliveries: every report counts once, a score for each address, and what follows for both."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -98,18 +98,22 @@ class Feedback:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def recipients(self, digests: Collection[int], message_ids: Collection[str]) -> dict[int | str, Recipient]:
-        """Who is behind numbers and names of messages, ours or a provider's; unknown ones are left out."""
+    def recipients(self, digests: Collection[int], names: Mapping[str, int]) -> dict[int | str, Recipient]:
+        """Who is behind numbers and names of messages, ours or a provider's; unknown ones are left out.
+
+        By each name the number of the subscriber that it would be for if it were ours.
+        """
         d, s = t.digests, t.subscribers
-        wanted = select(d.c.id, d.c.message_id, d.c.subscriber_id, s.c.address, s.c.since).join(s)
+        wanted = select(d.c.id, d.c.subscriber_id, s.c.address, s.c.since).join(s)
+        ours = self._store.among(d.c.subscriber_id, names.values()) & d.c.message_id.in_(names)
         asked = {number - SIGN_UPS for number in digests if number > SIGN_UPS}
         sent = [number for number in digests if number <= SIGN_UPS]
         found: dict[int | str, Recipient] = {}
         with self._store.read() as db:
             for row in db.execute(wanted.where(d.c.id.in_(sent))) if sent else ():
                 found[row.id] = Recipient(row.id, row.subscriber_id, row.address or "", row.since)
-            for name in (d.c.message_id, d.c.provider_id) if message_ids else ():
-                for row in db.execute(wanted.add_columns(name.label("name")).where(name.in_(message_ids))):
+            for name, meant in ((d.c.message_id, ours), (d.c.provider_id, d.c.provider_id.in_(names))) if names else ():
+                for row in db.execute(wanted.add_columns(name.label("name")).where(meant)):
                     found[row.name] = Recipient(row.id, row.subscriber_id, row.address or "", row.since)
             for row in db.execute(select(t.sign_ups).where(t.sign_ups.c.id.in_(asked))) if asked else ():
                 found[SIGN_UPS + row.id] = Recipient(SIGN_UPS + row.id, 0, row.address, None)

@@ -5,24 +5,28 @@ import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from functools import lru_cache
 from importlib import import_module
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import (
+    ARRAY,
     ColumnElement,
     Connection,
     Engine,
     FromClause,
     Insert,
+    Integer,
     LargeBinary,
+    Select,
     Table,
+    any_,
     create_engine,
     event,
     func,
     inspect,
+    literal,
     make_url,
     select,
     text,
@@ -195,23 +199,38 @@ class Store:
         statement: Insert = self.insert(table).on_conflict_do_nothing()
         return statement.execution_options(preserve_rowcount=True)
 
+    def among(self, column: Any, numbers: Iterable[int]) -> Any:
+        """The condition that *column* is one of *numbers*, which are one parameter however many they are."""
+        if self.sqlite:
+            return column.in_(select(func.json_each(str([*numbers])).table_valued("value").c.value))
+        return column == any_(literal([*numbers], ARRAY(Integer)))
+
+    def columns(self, db: Connection, wanted: Select[Any]) -> list[Sequence[Any]]:
+        """What a query finds, column by column, at the driver's own speed."""
+        dialect, result = self.engine.dialect, db.execute(wanted)
+        kinds = [column.type.dialect_impl(dialect) for column in wanted.selected_columns]
+        found = [*zip(*result.cursor.fetchall(), strict=True)] or [()] * len(kinds)
+        result.close()
+        converts = [kind.result_processor(dialect, None) for kind in kinds]
+        return [[*map(to, column)] if to else column for to, column in zip(converts, found, strict=True)]
+
     def insert_many(self, db: Connection, table: Table, columns: Mapping[str, Sequence[Any]]) -> int:
         """Inserts rows, given as columns, that are not there already; how many.
 
-        At the driver's own speed, some times SQLAlchemy's: moments, of which there are few, are converted once each.
+        Like `columns` at the driver's own speed, and with many rows in a statement.
         """
-        dialect = self.engine.dialect
-        statement: Any = self.ignoring(table).compile(dialect=dialect, column_keys=list(columns))
-        names = statement.positiontup or list(columns)
-        values = []
-        for name in names:
+        dialect, values = self.engine.dialect, []
+        for name, column in columns.items():
             kind = table.c[name].type.dialect_impl(dialect)
             convert = None if isinstance(kind, LargeBinary) else kind.bind_processor(dialect)
-            values.append([*map(lru_cache(convert), columns[name])] if convert else columns[name])
-        rows: list[Any] = list(zip(*values, strict=True))
-        if not statement.positiontup:
-            rows = [dict(zip(names, row, strict=True)) for row in rows]
-        return db.exec_driver_sql(str(statement), rows, {"preserve_rowcount": True}).rowcount
+            values.append(map(convert, column) if convert else column)
+        into = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES "  # noqa: S608  names of ours
+        row = f"({', '.join(['?' if self.sqlite else '%s'] * len(columns))})"
+        new = 0
+        for rows in chunks(zip(*values, strict=True), 200):
+            statement = f"{into}{', '.join([row] * len(rows))} ON CONFLICT DO NOTHING"
+            new += db.exec_driver_sql(statement, (*chain(*rows),), {"preserve_rowcount": True}).rowcount
+        return new
 
     def _touch(self, path: Path) -> None:
         try:

@@ -1,24 +1,34 @@
 """Subscribers, what they want and when their next turn is due."""
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, Text, cast, delete, func, select, update
 
 from digest.catalog import tables as t
-from digest.catalog.store import Store, chunks
+from digest.catalog.store import Store
 from digest.model import Cadence, Interest, Schedule, Standing, Steering, Subscriber, Turn
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Due:
-    """A subscriber whose turn has come."""
+    """A subscriber whose turn has come: as much of them as composing asks for, and called the same."""
 
-    subscriber: Subscriber
+    id: int
+    public_id: str
+    count: int
+    minimum: int
+    since: datetime | None
+    schedule: Schedule
+    steering: Steering
     turn: Turn
+    interest: Interest
+    added: Mapping[int, datetime]
 
 
 class Subscribers:
@@ -35,20 +45,16 @@ class Subscribers:
             row |= {"next_turn": next_turn.label, "next_due": next_turn.due}
         s = t.subscribers
         with self._store.write() as db:
+            row["interest"] = _document(subscriber.interest, _before(db, subscriber.id))
             if subscriber.id:
                 here = (s.c.id == subscriber.id) & s.c.address.is_not(None)
                 if not again and subscriber.standing is not Standing.LEFT:
                     here &= s.c.standing != Standing.LEFT
-                changed = db.execute(update(s).where(here).values(row)).rowcount > 0
+                db.execute(update(s).where(here).values(row))
                 number = subscriber.id
             else:
-                changed = db.execute(self._store.ignoring(s), row).rowcount > 0  # two confirmations make one subscriber
+                db.execute(self._store.ignoring(s), row)  # two confirmations make one subscriber
                 number = db.scalar(select(s.c.id).where(_is(subscriber.address))) or 0
-            if changed:
-                before = _before(db, number)
-                db.execute(delete(t.interests).where(t.interests.c.subscriber_id == number))
-                if wants := _interest_rows(number, subscriber.interest, before):
-                    db.execute(insert(t.interests), wants)
         return self.get(number)
 
     def get(self, number: int) -> Subscriber:
@@ -73,34 +79,42 @@ class Subscribers:
         with self._store.write() as db:
             public_id = db.scalar(select(t.subscribers.c.public_id).where(t.subscribers.c.id == number))
             address = db.scalar(select(t.subscribers.c.address).where(t.subscribers.c.id == number))
-            for what in (t.interests, t.votes):
-                db.execute(delete(what).where(what.c.subscriber_id == number))
+            db.execute(delete(t.votes).where(t.votes.c.subscriber_id == number))
             db.execute(delete(t.sign_ups).where(func.lower(t.sign_ups.c.address) == func.lower(address or "")))
             db.execute(update(t.consents).where(t.consents.c.subscriber == public_id).values(proof={}))
-            gone = {
+            gone: dict[str, Any] = {
                 "address": None,
                 "standing": Standing.LEFT,
                 "next_turn": None,
                 "next_due": None,
                 "zone": "UTC",
                 "steering": None,
+                "interest": {},
             }
             db.execute(update(t.subscribers).where(t.subscribers.c.id == number).values(gone))
 
     def due_chunks(self, now: datetime, size: int) -> list[tuple[int, int]]:
         """Ranges of subscriber ids (first, last) that hold at most *size* due subscribers each."""
+        number = t.subscribers.c.id
+        chunk = (func.row_number().over(order_by=number + 0) - 1) // size  # plus nothing: the index knows who
+        due = select(number, chunk.label("chunk")).where(_due(now)).subquery()
+        wanted = select(func.min(due.c.id), func.max(due.c.id)).group_by(due.c.chunk).order_by(due.c.chunk)
         with self._store.read() as db:
-            ids = sorted(db.scalars(select(t.subscribers.c.id).where(_due(now))))  # sorted here: the index knows who
-        return [(ids[i], ids[min(i + size, len(ids)) - 1]) for i in range(0, len(ids), size)]
+            return [(first, last) for first, last in db.execute(wanted)]
 
     def due(self, now: datetime, first: int, last: int) -> list[Due]:
         """Whose turn has come, with ids from *first* to *last*."""
         s = t.subscribers
-        wanted = _due(now) & s.c.id.between(first, last)
+        wanted = select(
+            s.c.id, s.c.public_id, s.c.count, s.c.minimum, s.c.since, s.c.cadence, s.c.hour, s.c.zone, *_DOCUMENTS,
+            s.c.next_turn, s.c.next_due,
+        )  # fmt: skip
         with self._store.read() as db:
-            rows = list(db.execute(select(s).where(wanted).order_by(s.c.id)))
-            people = _people(db, rows)
-        return [Due(person, Turn(r.next_turn, r.next_due)) for person, r in zip(people, rows, strict=True)]
+            found = self._store.columns(db, wanted.where(_due(now) & s.c.id.between(first, last)).order_by(s.c.id))
+        *plain, cadence, hour, zone, days, steering, documents, label, due = found
+        schedules, steered = map(_schedule, cadence, hour, zone, days), map(_steering, steering)
+        interests, added = zip(*_wants(documents), strict=True) if documents else ((), ())
+        return [*map(Due, *plain, schedules, steered, map(_turn, label, due), interests, added)]
 
     def turn(self, number: int) -> Turn | None:
         """The next turn of a subscriber; None for nobody."""
@@ -136,12 +150,10 @@ class Subscribers:
 
     def addresses(self, numbers: Iterable[int]) -> dict[int, str]:
         """By id; "" for the erased."""
-        s, found = t.subscribers, dict[int, str]()
+        s = t.subscribers.c
         with self._store.read() as db:
-            for chunk in chunks(numbers):
-                rows = db.execute(select(s.c.id, s.c.address).where(s.c.id.in_(chunk)))
-                found |= {number: address or "" for number, address in rows}
-        return found
+            rows = db.execute(select(s.id, s.address).where(self._store.among(s.id, numbers)))
+            return {number: address or "" for number, address in rows}
 
     def told_of_events(self) -> list[int]:
         """Who gets mail and wants to know what happens to papers."""
@@ -158,8 +170,8 @@ class Subscribers:
 
     def _where(self, condition: Any) -> Iterator[Subscriber]:
         with self._store.read() as db:
-            rows = list(db.execute(select(t.subscribers).where(condition).order_by(t.subscribers.c.id)))
-            return iter(_people(db, rows))
+            rows = db.execute(_ALL.where(condition).order_by(t.subscribers.c.id)).all()
+        return (_subscriber(r, *wants) for r, wants in zip(rows, _wants([r.interest for r in rows]), strict=True))
 
 
 def _is(address: str) -> Any:
@@ -170,38 +182,43 @@ def _due(now: datetime) -> Any:
     return (t.subscribers.c.standing == Standing.ACTIVE) & (t.subscribers.c.next_due <= now)
 
 
-def _people(db: Connection, rows: Sequence[Any]) -> list[Subscriber]:
-    interests: dict[int, list[Any]] = {r.id: [] for r in rows}
-    numbers = list(interests)
-    for start in range(0, len(numbers), 400):
-        i = t.interests
-        wanted = i.c.subscriber_id.in_(numbers[start : start + 400])
-        for row in db.execute(select(i).where(wanted).order_by(i.c.subscriber_id, i.c.position)):
-            interests[row.subscriber_id].append(row)
-    added = {number: {i.topic_id: i.before for i in wants if i.before} for number, wants in interests.items()}
-    return [_subscriber(r, _interest(interests[r.id]), added[r.id]) for r in rows]
+_DOCUMENTS = [cast(t.subscribers.c[name], Text).label(name) for name in ("days", "steering", "interest")]
+"""JSON as it is written: what many have in common is read once, the rest of a chunk at once"""
+
+_ALL = select(
+    *(column for column in t.subscribers.c if column.name not in ("days", "steering", "interest")), *_DOCUMENTS
+)
 
 
 def _subscriber(r: Any, interest: Interest, added: Mapping[int, datetime]) -> Subscriber:
-    schedule = Schedule(Cadence(r.cadence), r.hour, r.zone, tuple(r.days))
     return Subscriber(
         r.id,
         r.public_id,
         r.address or "",
         Standing(r.standing),
-        schedule,
+        _schedule(r.cadence, r.hour, r.zone, r.days),
         interest,
         r.count,
         r.minimum,
         r.since,
         r.paused_until,
-        _steering(r.steering) if r.steering else Steering(),
+        _steering(r.steering),
         added,
     )
 
 
-def _steering(row: dict[str, Any]) -> Steering:
-    return Steering(**row | {"languages": tuple(row["languages"])})
+@lru_cache(4096)
+def _schedule(cadence: str, hour: int, zone: str, days: str) -> Schedule:
+    return Schedule(Cadence(cadence), hour, zone, tuple(json.loads(days)))
+
+
+@lru_cache(4096)
+def _steering(document: str | None) -> Steering:
+    said = json.loads(document) if document else {"languages": ()}
+    return Steering(**said | {"languages": tuple(said["languages"])})
+
+
+_turn = lru_cache(4096)(Turn)
 
 
 def _row(person: Subscriber) -> dict[str, Any]:
@@ -214,47 +231,35 @@ def _row(person: Subscriber) -> dict[str, Any]:
     }  # fmt: skip
 
 
-_PLURALS = {
-    "text": "texts",
-    "keyword": "keywords",
-    "category": "categories",
-    "author": "authors",
-    "exclusion": "exclusions",
-}
+def _document(interest: Interest, before: Mapping[int, datetime | None]) -> dict[str, Any]:
+    """An interest as it is kept: what there is of it, and of topics that came later the date of what came *before*."""
+    weights = [*interest.topics.values()]
+    parts = asdict(interest) | {
+        "topics": [*interest.topics],
+        "weights": weights if set(weights) != {1} else (),
+        "added": {topic: date.isoformat() for topic in interest.topics if (date := before[topic])},
+    }
+    return {name: value for name, value in parts.items() if value}
 
 
-def _before(db: Connection, number: int) -> dict[int, datetime | None]:
+def _before(db: Connection, number: int) -> Mapping[int, datetime | None]:
     """By topic id the date of the last digest without it; for those that are not followed yet, of the last one."""
-    i, d = t.interests.c, t.digests.c
+    s, d = t.subscribers.c, t.digests.c
+    found = db.scalar(select(cast(s.interest, Text)).where(s.id == number)) or "{}"
+    [(interest, added)] = _wants([found])
     last = db.scalar(select(func.max(d.date)).where(d.subscriber_id == number))
-    followed = select(i.topic_id, i.before).where((i.subscriber_id == number) & (i.kind == "topic"))
-    return defaultdict(lambda: last, {topic: before for topic, before in db.execute(followed)})
+    return defaultdict(lambda: last, {topic: added.get(topic) for topic in interest.topics})
 
 
-def _interest(rows: Iterable[Any]) -> Interest:
-    topics: dict[int, float] = {}
-    words: dict[str, tuple[str, ...]] = dict.fromkeys(_PLURALS.values(), ())
-    for r in rows:
-        if r.kind == "topic":
-            topics[r.topic_id] = r.weight
-        else:
-            words[_PLURALS[r.kind]] += (r.text,)
-    return Interest(topics, **words)
+def _wants(documents: Sequence[str]) -> list[tuple[Interest, Mapping[int, datetime]]]:
+    """The interest in each document, and the dates before topics that came later; all are parsed at once."""
+    different = dict.fromkeys(documents)
+    known = dict(zip(different, map(_wanted, json.loads(f"[{','.join(different)}]")), strict=True))
+    return [known[document] for document in documents]
 
 
-def _interest_rows(number: int, interest: Interest, before: Mapping[int, datetime | None]) -> list[dict[str, Any]]:
-    wants: list[tuple[str, int | None, str | None, float]] = []
-    wants += [("topic", topic, None, weight) for topic, weight in interest.topics.items()]
-    wants += [(kind, None, text, 1.0) for kind, plural in _PLURALS.items() for text in getattr(interest, plural)]
-    return [
-        {
-            "subscriber_id": number,
-            "position": position,
-            "kind": kind,
-            "topic_id": topic,
-            "text": text,
-            "weight": weight,
-            "before": before[topic] if topic else None,
-        }
-        for position, (kind, topic, text, weight) in enumerate(wants)
-    ]
+def _wanted(said: dict[str, Any]) -> tuple[Interest, Mapping[int, datetime]]:
+    topics, weights, added = said.pop("topics", ()), said.pop("weights", ()), said.pop("added", {})
+    followed = dict(zip(topics, weights, strict=True)) if weights else dict.fromkeys(topics, 1.0)
+    dates = {int(topic): datetime.fromisoformat(date) for topic, date in added.items()} if added else added
+    return Interest(followed, **{name: tuple(values) for name, values in said.items()}), dates

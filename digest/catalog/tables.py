@@ -1,6 +1,7 @@
 """The tables, in the order in which data reaches them. Changed only with a migration (`catalog/migrations`)."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -26,10 +27,19 @@ from sqlalchemy import (
 
 
 class Instant(TypeDecorator[datetime]):
-    """An aware moment, kept in UTC; SQLite has no zones, so they are taken off and put back on the way."""
+    """An aware moment, kept in UTC; SQLite has no zones, so they are taken off and put back on the way.
+
+    Many rows have the same moments: each is converted once.
+    """
 
     impl = DateTime(timezone=True)
     cache_ok = True
+
+    def bind_processor(self, dialect: Dialect) -> Any:
+        return lru_cache(1024)(super().bind_processor(dialect) or _as_it_is)
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        return lru_cache(1024)(super().result_processor(dialect, coltype) or _as_it_is)
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         if value is None or dialect.name != "sqlite":
@@ -40,6 +50,10 @@ class Instant(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 def _where(condition: str) -> dict[str, Any]:
@@ -197,22 +211,11 @@ subscribers = Table(
     Column("since", Instant),
     Column("paused_until", Date),
     Column("steering", JSON(none_as_null=True)),  # null: as usual
+    Column("interest", JSON, nullable=False, server_default="{}"),  # and the dates before topics that came later
     Column("next_turn", String(10)),
     Column("next_due", Instant),
     Index("ix_subscribers_address", text("lower(address)"), unique=True),  # as `by_address` looks for it
     Index("ix_subscribers_due", "next_due", **_where("standing = 'active'")),
-)
-
-interests = Table(
-    "interests",
-    metadata,
-    Column("subscriber_id", ForeignKey("subscribers.id", ondelete="CASCADE"), primary_key=True),
-    Column("position", Integer, primary_key=True),
-    Column("kind", String(10), nullable=False),
-    Column("topic_id", ForeignKey("topics.id")),
-    Column("text", Text),
-    Column("weight", Float, nullable=False),
-    Column("before", Instant),  # date of the last digest without this topic; null: it was there from the start
 )
 
 # one for each subscriber and paper; the last one counts
@@ -337,8 +340,7 @@ digests = Table(
     Column("ended", Instant),
     Column("provider_id", String(200)),  # what a provider calls the message
     UniqueConstraint("subscriber_id", "turn"),
-    # by name, when something is reported of a message
-    Index("ix_digests_message_id", "message_id"),
+    # by a provider's name, when something is reported of a message; our own says which subscriber's it is
     Index("ix_digests_provider_id", "provider_id", **_where("provider_id IS NOT NULL")),
     # in the order of claims, so that one reads no more than it takes
     Index("ix_digests_open", "state", "not_before", "id", **_where(OPEN.text)),

@@ -31,23 +31,20 @@ class Votes:
     def of(self, subscribers: Collection[int]) -> dict[int, tuple[tuple[int, int], ...]]:
         """(paper, +1 or -1) by subscriber, the oldest vote first; who has not voted is left out."""
         v = t.votes.c
+        wanted = select(v.subscriber_id, v.paper_id, v.value).where(self._store.among(v.subscriber_id, subscribers))
         found: dict[int, list[tuple[int, int]]] = {}
         with self._store.read() as db:
-            for some in chunks(subscribers):
-                wanted = select(v.subscriber_id, v.paper_id, v.value).where(v.subscriber_id.in_(some))
-                for who, paper, value in db.execute(wanted.order_by(v.subscriber_id, v.at, v.paper_id)):
-                    found.setdefault(who, []).append((paper, value))
+            readers, *votes = self._store.columns(db, wanted.order_by(v.subscriber_id, v.at, v.paper_id))
+        for who, vote in zip(readers, zip(*votes, strict=True), strict=True):
+            found.setdefault(who, []).append(vote)
         return {who: tuple(votes) for who, votes in found.items()}
 
     def texts(self, papers: Collection[int]) -> dict[int, str]:
         """Title and abstract of each paper that there is."""
         p = t.papers.c
-        found: dict[int, str] = {}
         with self._store.read() as db:
-            for some in chunks(papers):
-                rows = db.execute(select(p.id, p.title, p.abstract).where(p.id.in_(some)))
-                found.update((r.id, f"{r.title}\n{r.abstract}") for r in rows)
-        return found
+            rows = db.execute(select(p.id, p.title, p.abstract).where(self._store.among(p.id, papers)))
+            return {number: f"{title}\n{abstract}" for number, title, abstract in rows}
 
     def history(self, subscriber: int) -> list[dict[str, Any]]:
         """Every vote with its paper's title, for an export; the oldest first."""

@@ -133,7 +133,8 @@ class Feedback:
     def _recipients(self, claims: Sequence[Claim]) -> list[Recipient | None]:
         """Whose message each claim is about: by the signed envelope first, then by Message-ID (REQ-43)."""
         signed = [self._digest(claim) for claim in claims]
-        named = {name for claim, number in zip(claims, signed, strict=True) if not number for name in claim.message_ids}
+        unsigned = [claim for claim, number in zip(claims, signed, strict=True) if not number]
+        named = {name: self.links.named(name) for claim in unsigned for name in claim.message_ids}
         found = self.catalog.feedback.recipients({number for number in signed if number}, named)
         by_name = [next((found[name] for name in claim.message_ids if name in found), None) for claim in claims]
         return [found.get(number) if number else other for number, other in zip(signed, by_name, strict=True)]

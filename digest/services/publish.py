@@ -1,14 +1,14 @@
 """Open the day's edition, compose the digests that fall due, and show both before anybody gets them."""
 
+import gc
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
-from functools import cache
-from operator import itemgetter
+from functools import cache, lru_cache
+from operator import sub
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from digest.catalog import Catalog
 from digest.catalog.deliveries import Composed
@@ -41,6 +41,7 @@ from digest.ranking.text import Meaning
 from digest.ranking.trend import trends
 from digest.rendering.press import Item, Parts, items
 from digest.services.engine import ChunkId, Engine, Local
+from digest.services.past import END, NOTHING, Had, Past
 from digest.services.printing import Printing, layout
 from digest.services.updates import Updates
 
@@ -56,7 +57,7 @@ SILENCE = 3
 MEMORY = timedelta(days=31)
 """picks of digests this young are not picked again"""
 
-CHUNK = 500
+CHUNK = 2_000
 
 SETTLED, HISTORY = timedelta(days=7), 20_000
 """how old papers are when it is clear whether they trended, and how many of them are learned from"""
@@ -119,8 +120,8 @@ class Publish:
     engine: Callable[["Publish"], Engine] = lambda self: Local({"compose": self.compose_chunk})
     _edition: Edition | None = field(default=None, repr=False)
     _pages: dict[tuple[int, str | None, int], Picks] = field(default_factory=dict, repr=False)
-    _papers: dict[int, list[int]] = field(default_factory=dict, repr=False)
-    """of the editions that were asked for last: the same for every chunk"""
+    _past: tuple[int, Past] | None = field(default=None, repr=False)
+    """of the edition with this number; the same for every chunk"""
     _composed: Counter[str] = field(default_factory=Counter, init=False, repr=False)
     _ranker: tuple[int, list[Topic], Ranker] | None = field(default=None, repr=False)
 
@@ -204,7 +205,7 @@ class Publish:
 
     def compose(self) -> Counter[str]:
         """Write the digest of every turn that is due, in chunks; how many rows by state or reason for skipping."""
-        self._composed = Counter()
+        self._composed, self._past = Counter(), None
         now = self.clock()
         while chunks := self.catalog.subscribers.due_chunks(now, CHUNK):
             before = self._composed.total()
@@ -215,6 +216,10 @@ class Publish:
 
     def compose_chunk(self, chunk: ChunkId) -> None:
         """The due turns of subscribers FIRST-LAST; running it twice adds nothing (UNIQUE(subscriber, turn))."""
+        with _unswept():
+            self._compose(chunk)
+
+    def _compose(self, chunk: ChunkId) -> None:
         now = self.clock()
         first, _, last = chunk.partition("-")
         due = self.catalog.subscribers.due(now, int(first), int(last))
@@ -233,89 +238,73 @@ class Publish:
         return opens if opening else datetime.max.replace(tzinfo=UTC)
 
     def _digests(self, edition: Edition, due: Sequence[Due], now: datetime) -> list[Composed]:
-        readers = [d.subscriber.id for d in due]
-        had, votes = self._had(readers, now), self.catalog.votes.of(readers)
-        wishes = [self._wish(edition, d.subscriber, d.turn, had[d.subscriber.id], votes) for d in due]
-        picked = self._picked(edition, [d.subscriber for d in due], wishes) if due else []
-        empty = [d.subscriber.id for d, picks in zip(due, picked, strict=True) if len(picks) < d.subscriber.minimum]
+        readers = [d.id for d in due]
+        if self._past is None or self._past[0] != edition.id:
+            self._past = edition.id, Past(self.catalog, edition)
+        had, votes = self._past[1].had(readers, now - MEMORY), self.catalog.votes.of(readers)
+        wishes = [self._wish(edition, d, d.turn, votes.get(d.id, ()), had, n) for n, d in enumerate(due)]
+        picked = self._picked(edition, due, wishes) if due else []
+        empty = [d.id for d, picks in zip(due, picked, strict=True) if len(picks) < d.minimum]
         silence = self.catalog.deliveries.empty_turns(empty)
-        template = cache(lambda name: self.printing.stationery(name).hash)
+        frozen = self._freezing(edition, now)
 
         def composed(d: Due, picks: Sequence[Pick]) -> Composed:
-            before = silence.get(d.subscriber.id)
+            before = silence.get(d.id)
             if before is not None and before + 1 < SILENCE:
                 return self._skipped(d, Skipped.NOTHING_NEW, now)
-            told = picks if before is None else ()
-            digest = self._digest(d.subscriber, d.turn, edition, told, now, template(layout(d.turn.label, told)))
-            return Composed(digest, self._following(d, now))
+            return Composed(frozen(d, d.turn, picks if before is None else ()), self._following(d, now))
 
         return [composed(d, picks) for d, picks in zip(due, picked, strict=True)]
 
-    def _digest(
-        self, reader: Subscriber, turn: Turn, edition: Edition, picks: Sequence[Pick], now: datetime, template: str
-    ) -> Digest:
+    def _freezing(self, edition: Edition, now: datetime) -> Callable[[Subscriber | Due, Turn, Sequence[Pick]], Digest]:
+        """What makes digests of an edition, at one moment: what they have in common is asked for once."""
+        date, deadline, name = now.replace(microsecond=0), now + self.deadline, self.links.message_id
         domain = self.printing.publication.sender.rpartition("@")[2]
-        return Digest(
-            id=0,
-            subscriber=reader.id,
-            turn=turn.label,
-            edition=edition.id,
-            picks=picks,
-            template=template,
-            message_id=self.links.message_id(reader.public_id, turn.label, domain),
-            date=now.replace(microsecond=0),
-            deadline=now + self.deadline,
-            since=reader.since.date() if reader.since else None,
-        )
+        template = cache(lambda folder: self.printing.stationery(folder).hash)
+
+        def frozen(reader: Subscriber | Due, turn: Turn, picks: Sequence[Pick]) -> Digest:
+            return Digest(
+                0,
+                reader.id,
+                turn.label,
+                edition.id,
+                picks,
+                template(layout(turn.label, picks)),
+                name(reader.id, reader.public_id, turn.label, domain),
+                date,
+                deadline,
+                reader.since.date() if reader.since else None,
+            )
+
+        return frozen
 
     def _skipped(self, due: Due, why: Skipped, now: datetime) -> Composed:
-        nothing = Digest(0, due.subscriber.id, due.turn.label, 0, (), "", "", now, now)
+        nothing = Digest(0, due.id, due.turn.label, 0, (), "", "", now, now)
         return Composed(nothing, self._following(due, now), why)
 
     def _following(self, due: Due, now: datetime) -> Turn:
         """After a welcome the usual turns begin; otherwise one after the other, so that each gets its row."""
-        schedule = due.subscriber.schedule
-        return schedule.next(now if due.turn.label == WELCOME else due.turn.due)
-
-    def _had(self, subscribers: Sequence[int], now: datetime) -> dict[int, dict[int, datetime]]:
-        """Ids of the papers each of them got (or still may get) lately, and when they last did."""
-        past = self.catalog.deliveries.had(subscribers, now - MEMORY)
-        editions = {edition for rows in past.values() for edition, _, _ in rows}
-        unread = self.catalog.editions.papers(sorted(editions - self._papers.keys()))
-        papers = self._papers = {number: (self._papers | unread)[number] for number in editions}
-        same = self.catalog.papers.same()  # merged since or not: by whatever number it comes, it was had
-        return {
-            who: {
-                number: date
-                for edition, ordinals, date in sorted(rows, key=itemgetter(2))
-                for ordinal in ordinals
-                for number in same.get(papers[edition][ordinal], (papers[edition][ordinal],))
-            }
-            for who, rows in past.items()
-        }
+        return _next(due.schedule, now if due.turn.label == WELCOME else due.turn.due)
 
     # ---- ranking
 
     def _wish(
         self,
         edition: Edition,
-        reader: Subscriber,
+        reader: Subscriber | Due,
         turn: Turn | None = None,
-        had: Mapping[int, datetime] | None = None,
-        votes: Mapping[int, tuple[tuple[int, int], ...]] | None = None,
+        said: tuple[tuple[int, int], ...] = (),
+        had: Had = NOTHING,
+        nth: int = 0,
     ) -> Wish:
+        """Of the *nth* of the readers that *had* is about."""
         whole = turn is None or turn.weekly or turn.label == WELCOME
-        after = edition.opened - (self.rhythm.window if whole else self.rhythm.recent)
-        had, said = had or {}, (votes or {}).get(reader.id, ())
-        sent = np.fromiter(had, np.int64, len(had))
-        again = {
-            topic: frozenset(paper for paper, date in had.items() if date <= before)
-            for topic, before in reader.added.items()
-        }
+        after = _back(edition.opened, self.rhythm.window if whole else self.rhythm.recent)
+        again = had.again(nth, reader.added) if reader.added else {}
         lot = reader.id + edition.id  # so that who had the best of today's has not that of tomorrow's
-        return Wish(reader.interest, reader.count, after, sent, said, reader.steering, whole, again, lot)
+        return Wish(reader.interest, reader.count, after, had.of(nth), said, reader.steering, whole, again, lot)
 
-    def _picked(self, edition: Edition, readers: Sequence[Subscriber], wishes: Sequence[Wish]) -> list[Picks]:
+    def _picked(self, edition: Edition, readers: Sequence[Subscriber | Due], wishes: Sequence[Wish]) -> list[Picks]:
         """What each gets: in the last places what happened to papers that they know."""
         told = Updates(self.catalog).picks(edition, readers)
         picked = self._picks(edition, wishes)
@@ -347,9 +336,8 @@ class Publish:
         """What their next digest asks of an edition; with *past*, what that one would ask if it were composed again."""
         now = past.date if past else self.clock()
         turn = Turn(past.turn, now) if past else self.catalog.subscribers.turn(reader.id) or Turn("", now)
-        had = self._had([reader.id], now)[reader.id]
-        had = {paper: date for paper, date in had.items() if not past or date < now}
-        return self._wish(edition, reader, turn, had, self.catalog.votes.of([reader.id]))
+        had = Past(self.catalog, edition).had([reader.id], now - MEMORY, past.date if past else END)
+        return self._wish(edition, reader, turn, self.catalog.votes.of([reader.id]).get(reader.id, ()), had)
 
     def preview(self, reader: Subscriber, day: date | None = None) -> Preview:
         """Their next digest as it would be sent, with links that do nothing. Raises NotFound without an edition."""
@@ -359,8 +347,7 @@ class Publish:
         now = self.clock()
         turn = self.catalog.subscribers.turn(reader.id) or Turn(now.date().isoformat(), now)
         picks = self._picked(edition, [reader], [self.wish(edition, reader)])[0]
-        template = self.printing.stationery(layout(turn.label, picks)).hash
-        digest = self._digest(reader, turn, edition, picks, now, template)
+        digest = self._freezing(edition, now)(reader, turn, picks)
         press = self.printing.press(digest.template, edition)
         urls = self.printing.urls(reader.public_id, edition.date, inert=True)
         last = None if picks else self.catalog.deliveries.last_papers(reader.id, 0)
@@ -379,3 +366,17 @@ def _traits(card: Card) -> set[str]:
 
 def _late(due: Due, now: datetime) -> bool:
     return now - due.turn.due > LATE and due.turn.label != WELCOME
+
+
+@contextmanager
+def _unswept() -> Iterator[None]:
+    """Python looks for no cycles meanwhile: going over all that a ranker holds costs a third of composing."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+_next = lru_cache(1 << 12)(Schedule.next)  # thousands share theirs
+_back = cache(sub)  # one value for all of a chunk

@@ -277,7 +277,7 @@ class Subscriptions:
             sign_ups[sign_up.id] = sign_up
             token = self.links.sign(Purpose.CONFIRM, sign_up.public_id, at=now)
             base, domain = self.printing.publication.base_url, self.printing.publication.sender.rpartition("@")[2]
-            message_id = self.links.message_id(sign_up.public_id, "confirm", domain)
+            message_id = self.links.message_id(0, sign_up.public_id, "confirm", domain)
             values = {"confirm_url": f"{base}/confirm/{token}", "never_url": f"{base}/never/{token}"}
             message = self.printing.signed(letter(stationery, sign_up.address, message_id, now, values), now)
             self.catalog.consents.mark(sign_up, "sending", self.clock())

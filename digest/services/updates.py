@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from digest.catalog import Catalog
+from digest.catalog.subscribers import Due
 from digest.model import Candidate, Edition, Pick, Reason, ReasonCode, Subscriber
 
 MOST = 3
@@ -32,7 +33,7 @@ class Updates:
             found[paper] = replace(candidate, event=what, happened=when)
         return list(found.values())
 
-    def picks(self, edition: Edition, readers: Sequence[Subscriber]) -> dict[int, list[Pick]]:
+    def picks(self, edition: Edition, readers: Sequence[Subscriber | Due]) -> dict[int, list[Pick]]:
         """By subscriber, what happened last first; nothing for those who do not want to be told."""
         happened = {c.card.paper: c.happened for c in edition.candidates if c.happened}
         ordinals = {c.card.paper: c.ordinal for c in edition.candidates}

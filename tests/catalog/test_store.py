@@ -11,7 +11,7 @@ from digest.catalog import Catalog
 from digest.catalog.store import HEAD, MIGRATIONS
 from digest.catalog.tables import metadata
 from digest.errors import CatalogError, ConfigError
-from digest.model import Steering
+from digest.model import Interest, Steering
 
 no_root = pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 
@@ -117,3 +117,23 @@ def test_one_address_is_one_subscriber_however_it_is_written(catalog):
     first = catalog.subscribers.put(subscriber(address="Ada@example.org"), None)
     assert catalog.subscribers.put(subscriber(address="ada@example.org"), None).id == first.id
     assert len(catalog.subscribers.all()) == 1
+
+
+def test_interests_that_stood_in_a_table_of_their_own_are_kept(tmp_path):
+    catalog = Catalog(f"sqlite:///{tmp_path / 'old.db'}")
+    catalog.store.create("0002")
+    with catalog.store.write() as db:
+        db.exec_driver_sql(
+            "INSERT INTO subscribers (id, public_id, address, standing, cadence, days, hour, zone, count, minimum)"
+            " VALUES (1, 'ada', 'ada@example.org', 'active', 'daily', '[1]', 7, 'UTC', 10, 1)"
+        )
+        db.exec_driver_sql("INSERT INTO topics VALUES (4, 't', 'T', '', '[]', '[]', '[]', 0)")
+        db.exec_driver_sql(
+            "INSERT INTO interests (subscriber_id, position, kind, topic_id, text, weight) VALUES"
+            " (1, 0, 'topic', 4, NULL, 2), (1, 1, 'text', NULL, 'caches', 1), (1, 2, 'exclusion', NULL, 'cs.CR', 1)"
+        )
+    catalog.store.create()
+    (ada,) = catalog.subscribers.all()
+    assert ada.interest == Interest({4: 2.0}, texts=("caches",), exclusions=("cs.CR",))
+    assert catalog.store.problems() == []
+    catalog.store.engine.dispose()

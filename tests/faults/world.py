@@ -206,7 +206,7 @@ def owe(app: App, people: int, **paper: object) -> None:
     rows = []
     for n in range(people):
         reader = app.subscriptions.add(f"r{n}@example.org", Interest(), Schedule(), "asked", after=NOW)
-        message_id = app.links.message_id(reader.public_id, TURN, "news.example.org")
+        message_id = app.links.message_id(reader.id, reader.public_id, TURN, "news.example.org")
         row = Digest(0, reader.id, TURN, 1, (pick(0),), template, message_id, NOW, NOW + timedelta(days=1))
         rows.append(Composed(row, Schedule().next(NOW)))
     app.catalog.deliveries.add(rows)

@@ -55,9 +55,10 @@ def sent(app):
             app.catalog.editions.open(NOW.date(), NOW, [candidate(0, card(1))], {})
         template, now = app.printing.stationery("digest").hash, app.clock()
         for n in range(number):
-            address, message_id = f"reader{n}@{domain}", f"{n}.{turn}@news.example.org"
+            address = f"reader{n}@{domain}"
             known = app.catalog.subscribers.by_address(address)
             reader = known or app.subscriptions.add(address, Interest(), Schedule(), "asked", after=NOW)
+            message_id = app.links.message_id(reader.id, reader.public_id, turn, "news.example.org")
             row = Digest(0, reader.id, turn, 1, (pick(0),), template, message_id, now, now + timedelta(days=1))
             app.catalog.deliveries.add([Composed(row, Schedule().next(NOW))])
         claimed = app.catalog.deliveries.claim(number, "test", app.clock())

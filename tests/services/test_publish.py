@@ -331,18 +331,20 @@ def test_composing_a_chunk_asks_for_its_stationery_once_and_for_old_editions_onc
     stationery, old = app.printing.stationery, app.catalog.editions.papers
     monkeypatch.setattr(app.printing, "stationery", lambda name: asked.append(name) or stationery(name))
     monkeypatch.setattr(app.catalog.editions, "papers", lambda numbers: asked.extend(numbers) or old(numbers))
+    monkeypatch.setattr("digest.services.publish.CHUNK", 3)
     papers("retrieval")
     app.publish.open()
-    for n in range(3):
+    for n in range(9):
         add(app, f"reader{n}@example.org")
     app.publish.compose()
-    assert asked == ["digest"]
+    assert asked == ["digest"] * 3
     for subject in ("robots", "proteins"):
+        asked.clear()
         clock.forward(days=1)
         papers(subject)
         app.publish.open()
         app.publish.compose()
-    assert asked == ["digest", 1, "digest", 2, "digest"]
+    assert asked == [1, 2, *["digest"] * 3]
 
 
 def test_an_edition_says_which_source_it_lacks_and_goes_on_saying_so(make_app, papers, clock):

@@ -1,5 +1,7 @@
 """What the second round of work remembers: health of sources, votes, wishes, leases."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -11,7 +13,6 @@ down_revision = "0002"
 
 def upgrade() -> None:
     op.add_column("digests", sa.Column("provider_id", sa.String(length=200), nullable=True))
-    op.create_index("ix_digests_message_id", "digests", ["message_id"])
     _partial("ix_digests_provider_id", ["provider_id"], "provider_id IS NOT NULL")
     op.drop_index("ix_digests_open", "digests")
     _partial("ix_digests_open", ["state", "not_before", "id"], "state IN ('pending', 'sending', 'uncertain')")
@@ -72,8 +73,10 @@ def upgrade() -> None:
     op.add_column("candidates", sa.Column("event", sa.String(length=200), server_default="", nullable=False))
     op.add_column("candidates", sa.Column("happened", Instant(), nullable=True))
     op.create_index(op.f("ix_candidates_paper_id"), "candidates", ["paper_id"])
-    op.add_column("interests", sa.Column("before", Instant(), nullable=True))
     op.add_column("subscribers", sa.Column("steering", sa.JSON(), nullable=True))
+    op.add_column("subscribers", sa.Column("interest", sa.JSON(), server_default="{}", nullable=False))
+    _gather_interests()
+    op.drop_table("interests")
     op.drop_index("ix_sign_ups_state", "sign_ups")
     op.create_index("ix_sign_ups_state", "sign_ups", ["state", "at"])
     op.create_index("ix_sign_ups_at", "sign_ups", ["at"])
@@ -111,3 +114,21 @@ def upgrade() -> None:
 
 def _partial(name: str, columns: list[str], where: str) -> None:
     op.create_index(name, "digests", columns, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
+
+
+def _gather_interests() -> None:
+    """What stood in a row each becomes one document a subscriber."""
+    said = {"text": "texts", "keyword": "keywords", "category": "categories"}
+    said |= {"author": "authors", "exclusion": "exclusions"}
+    wanted = "SELECT subscriber_id, kind, topic_id, text, weight FROM interests ORDER BY subscriber_id, position"
+    documents: dict[int, dict[str, Any]] = {}
+    for number, kind, topic, text, weight in op.get_bind().execute(sa.text(wanted)):
+        document = documents.setdefault(number, {})
+        if kind == "topic":
+            document.setdefault("topics", []).append(topic)
+            document.setdefault("weights", []).append(weight)
+        else:
+            document.setdefault(said[kind], []).append(text)
+    s = sa.table("subscribers", sa.column("id"), sa.column("interest", sa.JSON()))
+    for number, document in documents.items():
+        op.execute(s.update().where(s.c.id == number).values(interest=document))

@@ -1,0 +1,78 @@
+"""What readers had already: picks of earlier editions, found again among the candidates of a new one."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digest.catalog import Catalog
+from digest.model import Edition
+from digest.ranking.compose import FROZEN
+
+END = datetime.max.replace(tzinfo=UTC)
+
+
+class Had(NamedTuple):
+    """Papers and when they were sent, reader by reader; those of the nth lie between *ends* n and n + 1."""
+
+    papers: NDArray[np.int64]
+    times: NDArray[np.float64]
+    ends: list[int]
+
+    def of(self, nth: int) -> NDArray[np.int64]:
+        return self.papers[self.ends[nth] : self.ends[nth + 1]]
+
+    def again(self, nth: int, added: Mapping[int, datetime]) -> dict[int, frozenset[int]]:
+        """By topic that was *added* the papers that were sent before it, and not since."""
+        papers, times = self.of(nth), self.times[self.ends[nth] : self.ends[nth + 1]]
+        late = {topic: times > before.timestamp() for topic, before in added.items()}
+        return {topic: frozenset({*papers.tolist()} - {*papers[since].tolist()}) for topic, since in late.items()}
+
+
+NOTHING = Had(np.zeros(0, np.int64), np.zeros(0), [0, 0])
+
+
+class Past:
+    """Earlier editions, as *edition* knows their papers: merged since or not, what was had is not sent again."""
+
+    def __init__(self, catalog: Catalog, edition: Edition) -> None:
+        self._catalog = catalog
+        self._here = {candidate.card.paper for candidate in edition.candidates}
+        self._same = catalog.papers.same()
+        self._begins: dict[int, int] = {}
+        """of earlier editions, in what follows"""
+        self._numbers: list[list[int]] = []
+        """under which each of their papers, by ordinal, is a candidate now"""
+        self._table = np.zeros((1, 0), dtype=np.int64)
+        """the same as an array, a column for each paper; 0 for none"""
+
+    def had(self, readers: Sequence[int], after: datetime, before: datetime = END) -> Had:
+        """Of the edition's candidates those that each reader got, or may get yet, by digests dated in between.
+
+        *readers* in ascending order. Nothing is read of single papers but their places.
+        """
+        who, editions, picks, dates = self._catalog.deliveries.had(readers, after)
+        self._learn(set(editions) - self._begins.keys())
+        sizes = np.fromiter(map(len, picks), np.int64, len(picks)) // FROZEN.itemsize
+        begins = np.fromiter(map(self._begins.__getitem__, editions), np.int64, len(picks))
+        places = np.repeat(begins, sizes) + np.frombuffer(b"".join(picks), FROZEN)["ordinal"]
+        papers = self._table[:, places].ravel()
+        times = np.fromiter(map(datetime.timestamp, dates), np.float64, len(picks))
+        digest = np.tile(np.repeat(np.arange(len(picks)), sizes), len(self._table))
+        here = np.flatnonzero((papers > 0) & (times[digest] < before.timestamp()))
+        owner = np.array(who, dtype=np.int64)[digest[here]]
+        order = here[np.argsort(owner, kind="stable")]
+        ends = np.searchsorted(np.sort(owner), [*readers, np.iinfo(np.int64).max])
+        return Had(papers[order], times[digest[order]], ends.tolist())
+
+    def _learn(self, editions: set[int]) -> None:
+        if not editions:
+            return
+        for number, papers in self._catalog.editions.papers(sorted(editions)).items():
+            self._begins[number] = len(self._numbers)
+            self._numbers += [[n for n in self._same.get(paper, (paper,)) if n in self._here] for paper in papers]
+        most = max(1, *map(len, self._numbers))
+        rows = ([*numbers, *[0] * (most - len(numbers))] for numbers in self._numbers)
+        self._table = np.array([*rows], dtype=np.int64).reshape(-1, most).T.copy()
