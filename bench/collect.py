@@ -24,6 +24,7 @@ from statistics import median
 from time import perf_counter, process_time
 
 import feedparser
+from promise import Promise, exit_code
 
 from digest.catalog import Catalog
 from digest.model import Batch, Memory
@@ -35,13 +36,6 @@ from digest.sources.http import Answer, Http
 ENTRIES = 2_000
 NOW = datetime(2026, 1, 30, 8, 30, tzinfo=UTC)
 GOOD, BAD = 155, {"hang": 20, "error": 20, "bomb": 5}
-LIMITS = {
-    "reading, as multiple of feedparser": 1.2,
-    "storing again, as part of storing": 0.1,
-    "good feeds beside bad, of alone": 1.3,
-    "memory beside bad feeds, MB": 200.0,
-}
-AT_LEAST = {"listings stored a second": 5_000.0}
 HEAD = """<?xml version='1.0' encoding='UTF-8'?>
 <rss xmlns:arxiv="http://arxiv.org/schemas/atom" xmlns:dc="http://purl.org/dc/elements/1.1/" version="2.0"><channel>
 <title>cs.CL updates on arXiv.org</title><link>http://rss.arxiv.org/rss/cs.CL</link>
@@ -164,27 +158,20 @@ def main(rounds: int) -> int:
         (f"{GOOD} good and {sum(BAD.values())} bad", beside),
     ):
         print(f"{what:32} {min(times) * 1000:8.1f} ms")
-    found = {
-        "reading, as multiple of feedparser": quotient(ours, alone),
-        "storing again, as part of storing": quotient(again, first),
-        "listings stored a second": ENTRIES / min(first),
-        "good feeds beside bad, of alone": quotient(beside, apart),
-        "memory beside bad feeds, MB": megabytes,
-    }
     print(f"{'reading, of feedparser as it comes':34} {quotient(ours, default):.2f}")
-    return sum([verdict(what, value) for what, value in found.items()]) and 1
+    return exit_code(
+        [
+            Promise("reading, as multiple of feedparser", quotient(ours, alone), most=1.2),
+            Promise("storing again, as part of storing", quotient(again, first), most=0.1),
+            Promise("listings stored a second", ENTRIES / min(first), least=5_000),
+            Promise("good feeds beside bad, of alone", quotient(beside, apart), most=1.3),
+            Promise("memory beside bad feeds, MB", megabytes, most=200),
+        ]
+    )
 
 
 def quotient(these: list[float], those: list[float]) -> float:
     return median(this / that for this, that in zip(these, those, strict=True))
-
-
-def verdict(what: str, value: float) -> bool:
-    """Prints a line; whether it is beyond the limit."""
-    beyond = value > LIMITS[what] if what in LIMITS else value < AT_LEAST[what]
-    limit = f"at most {LIMITS[what]}" if what in LIMITS else f"at least {AT_LEAST[what]:,.0f}"
-    print(f"{what:34} {value:8.2f}  ({limit}){'  MISSED' if beyond else ''}")
-    return beyond
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import render
+from promise import Promise, exit_code
 from rich.console import Console
 from rich.table import Table
 
@@ -64,22 +65,6 @@ class Measured:
     def cost(self) -> float:
         """Milliseconds of the client's CPU for a message."""
         return statistics.median(self.costs)
-
-
-@dataclass(frozen=True)
-class Promise:
-    what: str
-    ratio: float
-    least: float = 0
-    most: float = 1e9
-
-    @property
-    def kept(self) -> bool:
-        return self.least <= self.ratio <= self.most
-
-    def __str__(self) -> str:
-        bound = f"at least {self.least:g}" if self.least else f"at most {self.most:g}"
-        return f"{'kept  ' if self.kept else 'MISSED'} {self.what}: {self.ratio:,.2f}, {bound}"
 
 
 def measure(into: Measured, count: int, work: Callable[[], object]) -> None:
@@ -471,9 +456,7 @@ def main() -> int:
             promises += made
     if options.full:
         promises += to_nowhere()
-    for promise in promises:
-        console.print(str(promise))
-    return 0 if all(promise.kept for promise in promises) else 1
+    return exit_code(promises)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,8 @@ from pathlib import Path
 from threading import Barrier
 
 import render
-from delivery import FILE, Newsletter, Nowhere, Promise, to_nowhere
+from delivery import FILE, Newsletter, Nowhere, to_nowhere
+from promise import Promise, exit_code
 
 from digest import app, clock
 from digest.catalog import tables
@@ -151,9 +152,7 @@ def main() -> int:
         print("DIGEST_TEST_POSTGRES names no server: SQLite only")
     if options.full:
         promises += to_nowhere()
-    for promise in promises:
-        print(promise)
-    return 0 if all(promise.kept for promise in promises) else 1
+    return exit_code(promises)
 
 
 if __name__ == "__main__":

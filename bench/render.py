@@ -7,14 +7,13 @@ EmailMessage. press: what the product does. Ten cards each, in an order of the s
 over one, converting a layout over one call of mjml2html, and the sizes. Exit code 1 when a claim is missed.
 """
 
-import math
 import multiprocessing
 import os
 import random
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from mjml import mjml2html
+from promise import Promise, exit_code
 
 from digest.model import Candidate, Card, Digest, Edition, Pick, Publication, Reason, ReasonCode
 from digest.rendering import page, specimen, template
@@ -81,24 +81,6 @@ def urls(digest: Digest) -> Urls:
     )
 
 
-@dataclass(frozen=True)
-class Claim:
-    """A number and what it may be."""
-
-    what: str
-    found: float
-    at_least: float = 0
-    at_most: float = math.inf
-
-    @property
-    def kept(self) -> bool:
-        return self.at_least <= self.found <= self.at_most
-
-    def __str__(self) -> str:
-        asked = f"at least {self.at_least:g}" if self.at_least else f"at most {self.at_most:,g}"
-        return f"{'ok    ' if self.kept else 'MISSED'} {self.what:44} {self.found:>9,.4g}   {asked}"
-
-
 class Chains:
     """Three ways to make the same message."""
 
@@ -146,7 +128,7 @@ def cost(make: Callable[[Digest], bytes], some: list[Digest]) -> float:
     return (time.process_time() - start) * 1000 / len(some)
 
 
-def chains(chains: Chains, rounds: int) -> Iterator[Claim]:
+def chains(chains: Chains, rounds: int) -> Iterator[Promise]:
     """The three ways, interleaved; and whether the last stays as cheap when there is ten times as much to do."""
     some, many = digests(600), digests(6_000)
     ways = {"naive": (chains.naive, some[:15]), "jinja": (chains.jinja, some[:60]), "press": (chains.press, some)}
@@ -159,18 +141,18 @@ def chains(chains: Chains, rounds: int) -> Iterator[Claim]:
         costs["many"].append(cost(chains.press, many))
     each = {name: min(found) for name, found in costs.items()}  # other work on the machine only adds
     print("CPU ms a message: " + ", ".join(f"{name} {found:.3f}" for name, found in each.items()))
-    yield Claim("naive chain over press", each["naive"] / each["press"], at_least=80)
-    yield Claim("compiled Jinja and EmailMessage over press", each["jinja"] / each["press"], at_least=30)
-    yield Claim("6,000 subscribers over 600, each", each["many"] / each["press"], at_most=1.25)
+    yield Promise("naive chain over press", each["naive"] / each["press"], least=80)
+    yield Promise("compiled Jinja and EmailMessage over press", each["jinja"] / each["press"], least=30)
+    yield Promise("6,000 subscribers over 600, each", each["many"] / each["press"], most=1.25)
 
 
-def processes(rounds: int) -> Iterator[Claim]:
+def processes(rounds: int) -> Iterator[Promise]:
     """Messages a second of two processes over one, each with an edition of its own: only where two cores are idle."""
     busy, cores = os.getloadavg()[0], os.cpu_count() or 1
     if cores - busy < 1:
         print(f"not measured: two processes over one, since {cores} cores have a load of {busy:.1f}")
         return
-    yield Claim("two processes over one", max(_rate(2) / _rate(1) for _ in range(rounds)), at_least=1.6)
+    yield Promise("two processes over one", max(_rate(2) / _rate(1) for _ in range(rounds)), least=1.6)
 
 
 def _rate(workers: int) -> float:
@@ -194,7 +176,7 @@ def _work(together: Any, seconds: Any) -> None:
     seconds.put(time.perf_counter() - start)
 
 
-def compiling(rounds: int) -> Iterator[Claim]:
+def compiling(rounds: int) -> Iterator[Promise]:
     """From composed MJML to the HTML template (mask, MJML, inline, unmask), over one call of mjml2html.
 
     Reading the files strictly, compiling Jinja and proving the result against a hostile fixture come on top, once for
@@ -211,8 +193,8 @@ def compiling(rounds: int) -> Iterator[Claim]:
     once = min(_seconds(lambda: mjml2html(masked, fonts={}), 40) for _ in range(rounds))
     whole = min(_seconds(lambda: compiled("digest", [TEMPLATES], PUBLICATION), 1) for _ in range(rounds))
     print(f"compiling with lint and proof: {whole * 1000:.0f} ms, {whole / once:.0f} x one mjml2html")
-    yield Claim(
-        "converting a layout over one mjml2html", min(_seconds(convert, 5) for _ in range(rounds)) / once, at_most=60
+    yield Promise(
+        "converting a layout over one mjml2html", min(_seconds(convert, 5) for _ in range(rounds)) / once, most=60
     )
 
 
@@ -223,21 +205,18 @@ def _seconds(act: Callable[[], object], times: int) -> float:
     return (time.process_time() - start) / times
 
 
-def sizes() -> Iterator[Claim]:
+def sizes() -> Iterator[Promise]:
     """Bytes of encoded HTML of a mail with 500-character abstracts."""
     abstract = " ".join([SENTENCE] * 5)[:500]
     press = Press(compiled("digest", [TEMPLATES], PUBLICATION), specimen.edition(20, abstract))
     for papers, most in ((10, 38_000), (20, 68_000)):
         message = press.message(specimen.digest(papers), "reader@example.net", date(2026, 1, 1), specimen.URLS)
-        yield Claim(f"bytes of HTML, {papers} papers", len(message) - message.index(b"text/html"), at_most=most)
+        yield Promise(f"bytes of HTML, {papers} papers", len(message) - message.index(b"text/html"), most=most)
 
 
 def main() -> int:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
-    claims = [*chains(Chains(), rounds), *processes(3), *compiling(rounds), *sizes()]
-    for claim in claims:
-        print(claim)
-    return 0 if all(claim.kept for claim in claims) else 1
+    return exit_code([*chains(Chains(), rounds), *processes(3), *compiling(rounds), *sizes()])
 
 
 if __name__ == "__main__":
