@@ -20,13 +20,12 @@ def upgrade() -> None:
         op.add_column("sources", sa.Column(name, sa.JSON(), nullable=True))
     op.create_table(
         "source_days",
-        sa.Column("source", sa.String(length=100), nullable=False),
-        sa.Column("part", sa.String(length=30), nullable=False),
-        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("source", sa.String(length=100), primary_key=True),
+        sa.Column("part", sa.String(length=30), primary_key=True),
+        sa.Column("day", sa.Date(), primary_key=True),
         sa.Column("brought", Instant(), nullable=True),
         sa.Column("asked", Instant(), nullable=True),
         sa.Column("failures", sa.Integer(), server_default="0", nullable=False),
-        sa.PrimaryKeyConstraint("source", "part", "day", name=op.f("pk_source_days")),
     )
     whole = sa.ForeignKey("papers.id", name=op.f("fk_papers_part_of"))
     op.add_column("papers", sa.Column("part_of", sa.Integer(), whole, nullable=True), inline_references=True)
@@ -37,36 +36,26 @@ def upgrade() -> None:
     op.execute("UPDATE paper_ids SET scheme = 'preprint' WHERE scheme = 'doi' AND value LIKE '10.1101/%'")
     op.create_table(
         "merges",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("part", sa.Integer(), nullable=False),
-        sa.Column("whole", sa.Integer(), nullable=False),
+        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("part", sa.Integer(), sa.ForeignKey("papers.id"), nullable=False, index=True),
+        sa.Column("whole", sa.Integer(), sa.ForeignKey("papers.id"), nullable=False, index=True),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("at", Instant(), nullable=False),
         sa.Column("undone", Instant(), nullable=True),
-        sa.ForeignKeyConstraint(["part"], ["papers.id"], name=op.f("fk_merges_part")),
-        sa.ForeignKeyConstraint(["whole"], ["papers.id"], name=op.f("fk_merges_whole")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_merges")),
     )
-    op.create_index(op.f("ix_merges_part"), "merges", ["part"])
-    op.create_index(op.f("ix_merges_whole"), "merges", ["whole"])
     op.create_table(
         "events",
-        sa.Column("paper_id", sa.Integer(), nullable=False),
-        sa.Column("kind", sa.String(length=12), nullable=False),
-        sa.Column("detail", sa.String(length=200), nullable=False),
-        sa.Column("at", Instant(), nullable=False),
-        sa.ForeignKeyConstraint(["paper_id"], ["papers.id"], name=op.f("fk_events_paper_id")),
-        sa.PrimaryKeyConstraint("paper_id", "kind", "detail", name=op.f("pk_events")),
+        sa.Column("paper_id", sa.Integer(), sa.ForeignKey("papers.id"), primary_key=True),
+        sa.Column("kind", sa.String(length=12), primary_key=True),
+        sa.Column("detail", sa.String(length=200), primary_key=True),
+        sa.Column("at", Instant(), nullable=False, index=True),
     )
-    op.create_index(op.f("ix_events_at"), "events", ["at"])
     op.create_table(
         "picks",
-        sa.Column("paper_id", sa.Integer(), nullable=False),
-        sa.Column("curator", sa.String(length=200), nullable=False),
+        sa.Column("paper_id", sa.Integer(), sa.ForeignKey("papers.id"), primary_key=True),
+        sa.Column("curator", sa.String(length=200), primary_key=True),
         sa.Column("note", sa.Text(), nullable=False),
         sa.Column("at", Instant(), nullable=False),
-        sa.ForeignKeyConstraint(["paper_id"], ["papers.id"], name=op.f("fk_picks_paper_id")),
-        sa.PrimaryKeyConstraint("paper_id", "curator", name=op.f("pk_picks")),
     )
     op.add_column("editions", sa.Column("notes", sa.JSON(), nullable=True))
     op.add_column("candidates", sa.Column("chance", sa.Float(), server_default="0", nullable=False))
@@ -82,34 +71,25 @@ def upgrade() -> None:
     op.create_index("ix_sign_ups_at", "sign_ups", ["at"])
     op.create_table(
         "votes",
-        sa.Column("subscriber_id", sa.Integer(), nullable=False),
-        sa.Column("paper_id", sa.Integer(), nullable=False),
+        sa.Column("subscriber_id", sa.Integer(), sa.ForeignKey("subscribers.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column("paper_id", sa.Integer(), sa.ForeignKey("papers.id"), primary_key=True),
         sa.Column("value", sa.Integer(), nullable=False),
         sa.Column("at", Instant(), nullable=False),
         sa.Column("origin", sa.String(length=10), nullable=False),
-        sa.ForeignKeyConstraint(["paper_id"], ["papers.id"], name=op.f("fk_votes_paper_id")),
-        sa.ForeignKeyConstraint(
-            ["subscriber_id"], ["subscribers.id"], name=op.f("fk_votes_subscriber_id"), ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("subscriber_id", "paper_id", name=op.f("pk_votes")),
     )
     op.create_table(
         "deliverers",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", sa.Integer(), primary_key=True),
         sa.Column("until", Instant(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_deliverers")),
         sqlite_autoincrement=True,
     )
     op.create_table(
         "records",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("deliverer_id", sa.Integer(), nullable=False),
+        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("deliverer_id", sa.Integer(), sa.ForeignKey("deliverers.id"), nullable=False, index=True),
         sa.Column("digest_id", sa.Integer(), nullable=False),
         sa.Column("record", sa.Text(), nullable=False),
-        sa.ForeignKeyConstraint(["deliverer_id"], ["deliverers.id"], name=op.f("fk_records_deliverer_id")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_records")),
     )
-    op.create_index("ix_records_deliverer_id", "records", ["deliverer_id"])
 
 
 def _partial(name: str, columns: list[str], where: str) -> None:
