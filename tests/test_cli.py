@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import CONFIG
+from delivery.zone import Zone
 from factories import NOW
 
 from digest import __main__
@@ -486,3 +487,15 @@ def test_sources_say_how_they_are_and_papers_whose_counts_rise(ready):
     assert json.loads(ready("papers", "rising", "--json")[1]) == []
     ready("curate", "2")
     assert "Grasping with two hands" in ready("papers", "rising", now="2026-01-16T08:30:00Z")[1]
+
+
+def test_the_doctor_says_what_to_publish_and_whether_the_relay_is_there(digest, tmp_path, monkeypatch):
+    relay = "transport: {kind: smtp, host: 127.0.0.1, port: 1, tls: none}\n"
+    (tmp_path / "config.yaml").write_text(CONFIG + relay)
+    with Zone({"news.example.org": "v=spf1 a:mx.example.org -all", "_dmarc.example.org": "v=DMARC1; p=none"}) as zone:
+        monkeypatch.setattr("digest.delivery.dns.resolver", lambda: ("127.0.0.1", zone.port))
+        code, out, _ = digest("doctor")
+    assert code == 1
+    assert "  SPF           news.example.org: v=spf1 a:mx.example.org -all" in out
+    assert "  MX            bounces to news.example.org go to news.example.org" in out
+    assert "! relay         no reply at connect: no connection to 127.0.0.1:" in out

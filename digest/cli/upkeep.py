@@ -1,11 +1,11 @@
-"""The configuration and the database."""
+"""The configuration, the database, and whether the world takes our mail."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from digest.cli.terminal import PLAIN, say, say_json, session
+from digest.cli.terminal import PLAIN, Json, say, say_json, session
 
 if TYPE_CHECKING:
     from digest.catalog import Catalog
@@ -15,6 +15,22 @@ config_cli = typer.Typer(help="What config.yaml says.", **PLAIN)
 db_cli = typer.Typer(help="The database.", **PLAIN)
 cli.add_typer(config_cli, name="config")
 cli.add_typer(db_cli, name="db")
+
+
+@cli.command()
+def doctor(json: Json = False) -> None:
+    """Is all set for mail: configuration, DNS records, the relay's TLS and login. Sends nothing; exit code 1 if not."""
+    from digest.delivery import dns
+    from digest.services.domain import Finding, findings
+
+    app = session.app
+    found = [Finding("configuration", False, problem) for problem in app.settings.sending_problems()]
+    found += findings(app.publication, app.transport, app.signer, dns.ask)
+    if json:
+        say_json(found)
+    for each in () if json else found:
+        say(f"{'  ' if each.well else '! '}{each.what:14}{each.told}")
+    raise typer.Exit(0 if all(each.well for each in found) else 1)
 
 
 @config_cli.command("show")

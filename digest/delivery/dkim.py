@@ -44,6 +44,14 @@ class Signer:
             raise self._refusal("no RSA key of at least 2048 bits")
         return key
 
+    @property
+    def record(self) -> str:
+        """What to publish as TXT. Raises TransportError."""
+        from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+        public = self._key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        return f"v=DKIM1; k=rsa; p={b2a_base64(public, newline=False).decode()}"
+
     def _refusal(self, why: str) -> TransportError:
         return TransportError(
             f"the DKIM key of {self.selector}._domainkey.{self.domain} is {why}; make one with: openssl genrsa 2048"

@@ -80,6 +80,13 @@ class Smtp:
         except OSError as error:
             raise TransportError(f"ca_file {self.ca_file} holds no certificates in PEM form: {error}") from error
 
+    def tried(self) -> str:
+        """Opens a session as for mail, with TLS and AUTH, and ends it: what was wrong, or ""."""
+        line = Line(self)
+        said = line.opened()
+        line.leave()
+        return f"{said.code or 'no reply'} at {said.phase}: {said.text}" if said else ""
+
     def deliver(self, mails: Iterable[Outgoing]) -> Generator[Outcome]:
         """As `Transport`. It connects before it pulls, so that what is pulled is sent at once.
 
