@@ -62,7 +62,7 @@ class Shelf:
         self._clear()
 
     def _clear(self) -> None:
-        self.rows: Rows = np.zeros((0, len(self._candidates.all)), dtype=np.float32)
+        self.rows: Rows = np.zeros((self._most, len(self._candidates.all)), dtype=np.float32)  # no memory until used
         self.things: list[Any] = []
         """by row"""
         self._numbers = [_Numbers(self.things) for _ in self._features]
@@ -103,7 +103,6 @@ class Shelf:
     def _fill(self) -> None:
         missing = len(self.things) - len(self.rows)
         if missing > 0:
-            missing = max(missing, len(self.rows) // 2)  # with some to spare, since making room copies all
             self.rows = np.concatenate([self.rows, np.zeros((missing, self.rows.shape[1]), dtype=np.float32)])
         for numbers, feature in zip(self._numbers, self._features, strict=True):
             if numbers.new:

@@ -185,7 +185,9 @@ class Texts:
         kept = [i for i in reversed(range(len(energy))) if energy[i] > 1e-4][
             :breadth
         ]  # twins leave nothing to divide by
-        return np.ascontiguousarray(reached @ directions[:, kept] / np.sqrt(energy[kept]), dtype=np.float32)
+        axes: Rows = reached @ directions[:, kept]
+        axes /= np.sqrt(energy[kept])  # in place: they are the largest of all that is kept
+        return axes
 
     def query(self, parts: Iterable[tuple[str, float]]) -> Query:
         """Pieces of text and how much each matters; the first is its name."""
