@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, bindparam, func, select, update
+from sqlalchemy import ARRAY, Select, bindparam, func, literal, select, update
 
 from digest.catalog import tables as t
 from digest.catalog.leases import Lease, lease
@@ -101,25 +101,29 @@ class Deliveries:
         """What became of claimed rows, in one transaction; rows that are not this worker's any more are left alone."""
         if not settled:
             return
-        d = t.digests
-        values = {
-            "state": bindparam("to"), "reason": bindparam("why"), "not_before": bindparam("wait"),
-            "sha256": func.coalesce(d.c.sha256, bindparam("sha")), "ended": now, "worker": None,
-            "provider_id": func.coalesce(bindparam("named"), d.c.provider_id),
+        d = t.digests.c
+        kinds = {
+            "key": d.id,
+            "to": d.state,
+            "why": d.reason,
+            "wait": d.not_before,
+            "sha": d.sha256,
+            "name": d.provider_id,
+        }
+        rows = [(v.id, v.state, v.reason, v.not_before, v.sha256, v.named or None) for v in settled]
+        if self._store.sqlite:
+            said: Any = {name: bindparam(name) for name in kinds}
+        else:  # one statement, since each takes a way there and back
+            columns = zip(kinds.values(), zip(*rows, strict=True), strict=True)
+            arrays = [literal([*values], ARRAY(kind.type)) for kind, values in columns]
+            said = func.unnest(*arrays).table_valued(*kinds).render_derived().c
+        new = {
+            "state": said["to"], "reason": said["why"], "not_before": said["wait"], "ended": now, "worker": None,
+            "sha256": func.coalesce(d.sha256, said["sha"]), "provider_id": func.coalesce(said["name"], d.provider_id),
         }  # fmt: skip
-        rows = [
-            {
-                "key": v.id,
-                "to": v.state,
-                "why": v.reason,
-                "wait": v.not_before,
-                "sha": v.sha256,
-                "named": v.named or None,
-            }
-            for v in settled
-        ]
+        folding = update(t.digests).where((d.id == said["key"]) & _claimed(worker)).values(new)
         with self._store.write(alone=False) as db:
-            db.execute(update(d).where((d.c.id == bindparam("key")) & _claimed(worker)).values(values), rows)
+            db.execute(folding, [dict(zip(kinds, row, strict=True)) for row in rows] if self._store.sqlite else None)
 
     def release(self, ids: Iterable[int], worker: str, later: datetime | None = None, why: str = "") -> None:
         """Claimed but never begun: pending again, as if nothing had happened; or to be sent *later*, and *why*."""
