@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from enum import IntEnum, StrEnum
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 Day = date
@@ -254,16 +254,14 @@ GENERAL = (ReasonCode.TREND, ReasonCode.FRESH, ReasonCode.PROMISING, ReasonCode.
 """reasons that are no wish of the subscriber's own; they point at nothing"""
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(NamedTuple):
     """One feature that scored, small enough to freeze: what it points at lies in the card or the edition."""
 
     code: ReasonCode
     ref: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Pick:
+class Pick(NamedTuple):
     """A candidate chosen for one subscriber; strongest reason first, at most two."""
 
     ordinal: int

@@ -1,7 +1,6 @@
 """Prints one edition's digests: the cards once for all, then for each subscriber only what is theirs."""
 
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -91,6 +90,7 @@ class Press:
         self._topics = {number: words.clean(name) for number, name in edition.topics.items()}
         notes = "; ".join(filter(None, (words.clean(note).rstrip(".") for note in edition.notes)))
         self._lacks = f"Incomplete: {words.cut(notes, 300)}." if notes else ""
+        self._considered = words.counted(len(edition.candidates), "recent paper")
         self._stencils = lru_cache(maxsize=None)(self._cut)  # at most six for each candidate
         self._slip = lru_cache(maxsize=8192)(self._printed)
 
@@ -118,9 +118,9 @@ class Press:
 
     def _parts(self, digest: Digest, since: date | None, urls: Urls, last: date | None) -> tuple[str, bytes, bytes]:
         whole = FULL if _cadence(digest.turn) == "weekly" else len(digest.picks)
-        details = (Detail.FULL if i < whole else Detail.SHORT for i in range(len(digest.picks)))
         slips = [
-            self._slip(pick.ordinal, pick.reasons, detail) for pick, detail in zip(digest.picks, details, strict=True)
+            self._slip(pick.ordinal, pick.reasons, Detail.FULL if i < whole else Detail.SHORT)
+            for i, pick in enumerate(digest.picks)
         ]
         while True:
             values, sections = self._values(digest, slips, since, urls, last), _sections(slips)
@@ -172,7 +172,7 @@ class Press:
             "top": words.cut(titles[0], 52),
             "others": str(len(digest.picks) - 1) if len(digest.picks) > 1 else "",
             "more": words.counted(left_out, "more paper") if left_out else "",
-            "considered": self._considered(),
+            "considered": self._considered,
             "lacks": self._lacks,
             "last": words.day(last) if last else "",
             "why": f"You get this {kind} because you confirmed your subscription{confirmed}.",
@@ -186,18 +186,15 @@ class Press:
 
     def _lead(self, slips: Sequence[_Slip]) -> str:
         """What this mail is about: the topics that brought most of it, or how it came about."""
-        brought = Counter(reason.ref for slip in slips for reason in slip.reasons if reason.code is ReasonCode.TOPIC)
-        most = sorted(brought, key=brought.__getitem__, reverse=True)[:2]  # as most_common, at a third of its price
+        brought = [reason.ref for slip in slips for reason in slip.reasons if reason.code is ReasonCode.TOPIC]
+        most = sorted(dict.fromkeys(brought), key=brought.count, reverse=True)[:2]
         topics = [self._topics.get(topic, "") for topic in most]
         about = "Close to what you follow" if any(slip.own for slip in slips) else "What people read now"
         if any(topics):
             about = f"On {' and on '.join(filter(None, topics))}"
         return (
-            f"{about}, picked from {self._considered()}." if len(self._edition.candidates) > len(slips) else f"{about}."
+            f"{about}, picked from {self._considered}." if len(self._edition.candidates) > len(slips) else f"{about}."
         )
-
-    def _considered(self) -> str:
-        return words.counted(len(self._edition.candidates), "recent paper")
 
 
 def letter(stationery: Stationery, address: str, message_id: str, date: datetime, values: Mapping[str, str]) -> bytes:
