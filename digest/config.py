@@ -426,13 +426,8 @@ def _environment() -> dict[str, Any]:
                 raise ConfigError(f"a {_PREFIX} variable: {field_name}: this is no YAML") from error
             return _spelled_out(said) if field_name == "transport" else said
 
-    source = Environment(
-        Settings,  # type: ignore[arg-type]  # it needs the fields only
-        env_prefix=_PREFIX,
-        env_nested_delimiter="__",
-        env_ignore_empty=True,
-    )
-    return source()
+    said: Any = Settings  # of which it needs the fields only
+    return Environment(said, env_prefix=_PREFIX, env_nested_delimiter="__", env_ignore_empty=True)()
 
 
 def load(path: Path) -> Settings:

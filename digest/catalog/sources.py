@@ -28,25 +28,20 @@ class Sources:
     def all(self, now: datetime) -> list[SourceRecord]:
         """By name, with the days of the last ten weeks."""
         s, d = t.sources, t.source_days
-        told = select(d.c.source, d.c.part, d.c.day, d.c.brought, d.c.asked, d.c.failures)
-        lately = told.where(d.c.day > (now - HISTORY).date()).order_by(d.c.source, d.c.part, d.c.day)
+        wanted = select(d.c.source, d.c.part, d.c.day, d.c.brought, d.c.asked, d.c.failures)
+        lately = wanted.where(d.c.day > (now - HISTORY).date()).order_by(d.c.source, d.c.part, d.c.day)
         with self._store.read() as db:
             days: dict[str, dict[str, tuple[SourceDay, ...]]] = {}
-            for (source, part), rows in groupby(db.execute(lately), lambda r: (r.source, r.part)):
-                days.setdefault(source, {})[part] = tuple(SourceDay(*r[2:]) for r in rows)
-            return [
-                SourceRecord(
-                    r.name,
-                    Memory(r.etag, r.modified, r.fingerprint, r.newest),
-                    r.asked,
-                    r.answered,
-                    r.brought,
-                    r.error,
-                    {what: date.fromisoformat(since) for what, since in (r.lacking or {}).items()},
-                    days.get(r.name, {}),
-                )
-                for r in db.execute(select(s).order_by(s.c.name))
-            ]
+            for (source, part), of in groupby(db.execute(lately), lambda r: (r.source, r.part)):
+                days.setdefault(source, {})[part] = tuple(SourceDay(*r[2:]) for r in of)
+            rows = db.execute(select(s).order_by(s.c.name)).all()
+        found = []
+        for r in rows:
+            memory = Memory(r.etag, r.modified, r.fingerprint, r.newest)
+            lacking = {what: date.fromisoformat(since) for what, since in (r.lacking or {}).items()}
+            told = r.asked, r.answered, r.brought, r.error
+            found.append(SourceRecord(r.name, memory, *told, lacking, days.get(r.name, {})))
+        return found
 
     def failed(self, source: str, error: str, now: datetime, *, day: date | None = None) -> None:
         """Note that *source*, or one *day* of it, could not be read; its memory stays."""

@@ -59,10 +59,7 @@ def of(source: Source, http: Http, now: datetime) -> Found:
     """What *source* would bring now. Raises SourceError."""
     kept = _Kept(http)
     batch = source.fetch(kept, Memory())
-    module = import_module(type(source).__module__)
-    kind = module.__name__.rpartition(".")[2]
-    url = kept.answer.url if kept.answer else ""
-    return Found(kind, _title(module, kept.answer), url, health(batch, now), _told(batch))
+    return _found(import_module(type(source).__module__), kept.answer, batch, now)
 
 
 def behind(url: str, http: Http, now: datetime, *, internal: bool = False) -> Found:
@@ -88,8 +85,7 @@ def _read(answer: Answer, http: Http, now: datetime) -> Found:
     except SourceError as error:
         error.name = ""  # it has none yet
         raise
-    kind = module.__name__.rpartition(".")[2]
-    return Found(kind, _title(module, answer), answer.url, health(batch, now), _told(batch))
+    return _found(module, answer, batch, now)
 
 
 def _modules() -> Iterator[Any]:
@@ -99,9 +95,10 @@ def _modules() -> Iterator[Any]:
             yield module
 
 
-def _title(module: ModuleType, answer: Answer | None) -> str:
-    titled = getattr(module, "title", feed.title)
-    return str(titled(answer)) if answer else ""
+def _found(module: ModuleType, answer: Answer | None, batch: Batch, now: datetime) -> Found:
+    titled, kind = getattr(module, "title", feed.title), module.__name__.rpartition(".")[2]
+    title, url = (str(titled(answer)), answer.url) if answer else ("", "")
+    return Found(kind, title, url, health(batch, now), _told(batch))
 
 
 def _told(batch: Batch) -> Batch:

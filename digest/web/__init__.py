@@ -1,8 +1,8 @@
 """Pages for subscribers: parse the request, call one service, print its answer. Nothing is decided here.
 
-`pages` holds the routes, `forms` reads what was typed, `guard` stands around every request: headers, body limit,
-whose address it is; `webhooks` is for mail providers, `curate` for curators. Everything works without JavaScript and
-without third parties; GET and HEAD never change state.
+`pages` holds the routes, `guard` stands around every request: headers, body limit, whose address it is; `webhooks` is
+for mail providers, `curate` for curators, `gallery` for whoever makes templates. Everything works without JavaScript
+and without third parties; GET and HEAD never change state.
 """
 
 from typing import TYPE_CHECKING
@@ -36,11 +36,5 @@ def create(app: "App") -> FastAPI:
 
 def serve(app: "App") -> None:
     """Serves until SIGTERM or SIGINT. No access log: paths carry tokens. Proxies are judged by `guard.client` alone."""
-    uvicorn.run(
-        create(app),
-        host=app.settings.web.host,
-        port=app.settings.web.port,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-    )
+    at = app.settings.web
+    uvicorn.run(create(app), host=at.host, port=at.port, access_log=False, server_header=False, proxy_headers=False)

@@ -59,8 +59,8 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self.templates.filters |= {"card": card, "clean": words.clean, "long": long}
-        self.templates.filters |= {"masked": masked, "readable": readable}
+        filters = {"card": card, "clean": words.clean, "long": long, "masked": masked, "readable": readable}
+        self.templates.filters |= filters
         self.templates.globals |= {"publication": app.publication, "root": self.root, "DAYS": forms.DAYS}
 
     def mount(self, web: FastAPI) -> None:
@@ -130,13 +130,9 @@ class Pages:
 
     def _proof(self, request: Request, wording: str) -> Proof:
         """What the consent record keeps (REQ-18); the form by its kind, since a path may carry a token."""
-        kind = request.scope["path"].split("/")[1]
-        return Proof(
-            ip=self.client(request),
-            user_agent=request.headers.get("user-agent", "")[:300],
-            form_url=f"{self.publication.base_url}/{kind}",
-            wording=wording.format(name=self.publication.name),
-        )
+        form_url = f"{self.publication.base_url}/{request.scope['path'].split('/')[1]}"
+        agent, said = request.headers.get("user-agent", "")[:300], wording.format(name=self.publication.name)
+        return Proof(self.client(request), agent, form_url, said)
 
     def confirm(self, token: str) -> Response:
         address = self.subscriptions.confirmable(token).address
@@ -167,17 +163,10 @@ class Pages:
     def _preferences(self, token: str, form: Form | None = None, **outcome: Any) -> Response:
         subscriber, topics = self.subscriptions.preferences(token), self.subscriptions.topics()
         form = form or Form.of(topics, subscriber)
-        return self.page(
-            "preferences.html",
-            422 if form.errors else 200,
-            subscriber=subscriber,
-            form=form,
-            topics=topics,
-            zones=forms.zone_names(),
-            most=MOST_PAPERS,
-            votes=self.profiles.votes(subscriber),
-            **{"saved": False, "pasted": None} | outcome,
-        )
+        shown: dict[str, Any] = {"topics": topics, "zones": forms.zone_names(), "most": MOST_PAPERS}
+        shown |= {"subscriber": subscriber, "form": form, "votes": self.profiles.votes(subscriber)}
+        shown |= {"saved": False, "pasted": None} | outcome
+        return self.page("preferences.html", 422 if form.errors else 200, **shown)
 
     def changed(self, token: str, form: Typed) -> Response:
         subscriber = self.subscriptions.preferences(token)
