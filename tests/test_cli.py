@@ -167,6 +167,17 @@ def test_a_lab_of_twenty_the_whole_way(ready, tmp_path):
     assert len(list(tmp_path.glob("outbox/new/*"))) == 2
     assert "nothing was waiting" in ready("deliver")[1]
     assert ready("deliveries", "--edition", "2026-01-16", "--state", "sent")[1].count("@lab.example") == 2
+    rows = json.loads(ready("deliveries", "--json")[1])
+    assert [(row["subscriber"], row["state"]) for row in rows] == [(f"{n}@lab.example", "sent") for n in ("ada", "bob")]
+    assert "subscriber bob@lab.example" in ready("deliveries", "show", "2")[1]
+
+
+def test_while_sending_is_paused_what_waits_is_told(ready):
+    ready("subscribers", "add", "ada@lab.example", "--confirmed", "asked")
+    ready("publish")
+    ready("pause", "the relay moves")
+    code, out, _ = ready("deliver")
+    assert (code, out.splitlines()[:2]) == (6, ["1 waiting", "sending is paused: the relay moves"])
 
 
 def test_a_message_can_be_shown_again_byte_for_byte(ready, tmp_path):

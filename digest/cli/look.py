@@ -219,13 +219,14 @@ def deliveries(
         raise typer.BadParameter(f"{state!r} is no state; choose from {', '.join(State)}")
     number = edition_id(app, day(edition)) if edition else None
     rows = app.catalog.deliveries.of(edition=number, state=State(state) if state else None)
-    if json:
-        say_json([{"id": d.digest.id, "turn": d.digest.turn, "state": d.state, "reason": d.reason} for d in rows])
-        return
     who = app.catalog.subscribers.addresses({d.digest.subscriber for d in rows})
     pairs = [(row.digest, row) for row in rows]
-    told = ((d.id, who[d.subscriber], d.turn, len(d.picks), row.state, row.reason) for d, row in pairs)
-    say_table(("id", "subscriber", "turn", "papers", "state", "why"), told)
+    told = [(d.id, who[d.subscriber], d.turn, len(d.picks), row.state, row.reason) for d, row in pairs]
+    columns = ("id", "subscriber", "turn", "papers", "state", "reason")
+    if json:
+        say_json([dict(zip(columns, row, strict=True)) for row in told])
+    else:
+        say_table(columns, told)
 
 
 @deliveries_cli.command("show")
@@ -235,10 +236,12 @@ def deliveries_show(number: int, eml: Annotated[bool, typer.Option("--eml", help
     found = app.catalog.deliveries.get(number)
     if found is None:
         raise NotFound(f"there is no delivery {number}")
-    reader = app.catalog.subscribers.get(found.digest.subscriber)
     if eml:
+        reader = app.catalog.subscribers.get(found.digest.subscriber)
         sys.stdout.buffer.write(app.printing.message(found.digest, reader))
         return
-    for name in ("state", "reason", "attempts", "sha256", "resent", "ended"):
-        say(f"{name:10} {getattr(found, name)}")
-    say(f"{'message-id':10} {found.digest.message_id}")
+    who = app.catalog.subscribers.addresses([found.digest.subscriber])
+    told = {"subscriber": who[found.digest.subscriber] or "erased", "turn": found.digest.turn}
+    told |= {name: getattr(found, name) for name in ("state", "reason", "attempts", "sha256", "resent", "ended")}
+    for name, value in (told | {"message-id": found.digest.message_id}).items():
+        say(f"{name:10} {value}")

@@ -74,7 +74,7 @@ def send(*, json: bool = False) -> int:
     if found := {what: number for what, number in report.recovered.items() if number}:
         say("after a crash: " + ", ".join(f"{number} {what}" for what, number in found.items()))
     told = ", ".join(f"{number} {_TOLD.get(state, state)}" for state, number in report.ended.items() if number)
-    say(told or "nothing was waiting to be sent")
+    say(told or (f"{report.open} waiting" if report.open else "nothing was waiting to be sent"))
     for what, number in report.errors.most_common(10):
         say(f"  {number} × {what}")
     if report.paused:
