@@ -120,8 +120,8 @@ class Publish:
     engine: Callable[["Publish"], Engine] = lambda self: Local({"compose": self.compose_chunk})
     _edition: Edition | None = field(default=None, repr=False)
     _pages: dict[tuple[int, str | None, int], Picks] = field(default_factory=dict, repr=False)
-    _past: tuple[int, Past] | None = field(default=None, repr=False)
-    """of the edition with this number; the same for every chunk"""
+    _shared: tuple[Edition, Past, list[Topic]] | None = field(default=None, repr=False)
+    """what the chunks of one call have in common"""
     _composed: Counter[str] = field(default_factory=Counter, init=False, repr=False)
     _ranker: tuple[int, list[Topic], Ranker] | None = field(default=None, repr=False)
 
@@ -198,28 +198,26 @@ class Publish:
         if key not in self._pages:
             interest = Interest({t.id: 1.0 for t in self.catalog.topics.offered() if t.slug == topic})
             anybody = replace(self.anybody(interest, count), steering=Steering(explore=0))
-            self._pages[key] = self._picks(edition, [self._wish(edition, anybody)])[0]
+            wishes = [self._wish(edition, anybody)]
+            self._pages[key] = self.ranker(edition, wishes).picks(wishes)[0]
         return self._pages[key]
 
     # ---- digests
 
     def compose(self) -> Counter[str]:
         """Write the digest of every turn that is due, in chunks; how many rows by state or reason for skipping."""
-        self._composed, self._past = Counter(), None
+        self._composed, self._shared = Counter(), None
         now = self.clock()
         while chunks := self.catalog.subscribers.due_chunks(now, CHUNK):
             before = self._composed.total()
-            self.engine(self).map("compose", [f"{first}-{last}" for first, last in chunks])
+            with _unswept():
+                self.engine(self).map("compose", [f"{first}-{last}" for first, last in chunks])
             if self._composed.total() == before:
                 break  # whoever is still due waits for an edition
         return self._composed
 
     def compose_chunk(self, chunk: ChunkId) -> None:
         """The due turns of subscribers FIRST-LAST; running it twice adds nothing (UNIQUE(subscriber, turn))."""
-        with _unswept():
-            self._compose(chunk)
-
-    def _compose(self, chunk: ChunkId) -> None:
         now = self.clock()
         first, _, last = chunk.partition("-")
         due = self.catalog.subscribers.due(now, int(first), int(last))
@@ -239,11 +237,12 @@ class Publish:
 
     def _digests(self, edition: Edition, due: Sequence[Due], now: datetime) -> list[Composed]:
         readers = [d.id for d in due]
-        if self._past is None or self._past[0] != edition.id:
-            self._past = edition.id, Past(self.catalog, edition)
-        had, votes = self._past[1].had(readers, now - MEMORY), self.catalog.votes.of(readers)
+        if self._shared is None or self._shared[0] is not edition:
+            self._shared = edition, Past(self.catalog, edition), self.catalog.topics.all()
+        _, past, topics = self._shared
+        had, votes = past.had(readers, now - MEMORY), self.catalog.votes.of(readers)
         wishes = [self._wish(edition, d, d.turn, votes.get(d.id, ()), had, n) for n, d in enumerate(due)]
-        picked = self._picked(edition, due, wishes) if due else []
+        picked = self._picked(edition, due, wishes, topics) if due else []
         empty = [d.id for d, picks in zip(due, picked, strict=True) if len(picks) < d.minimum]
         silence = self.catalog.deliveries.empty_turns(empty)
         frozen = self._freezing(edition, now)
@@ -304,10 +303,16 @@ class Publish:
         lot = reader.id + edition.id  # so that who had the best of today's has not that of tomorrow's
         return Wish(reader.interest, reader.count, after, had.of(nth), said, reader.steering, whole, again, lot)
 
-    def _picked(self, edition: Edition, readers: Sequence[Subscriber | Due], wishes: Sequence[Wish]) -> list[Picks]:
+    def _picked(
+        self,
+        edition: Edition,
+        readers: Sequence[Subscriber | Due],
+        wishes: Sequence[Wish],
+        topics: list[Topic] | None = None,
+    ) -> list[Picks]:
         """What each gets: in the last places what happened to papers that they know."""
         told = Updates(self.catalog).picks(edition, readers)
-        picked = self._picks(edition, wishes)
+        picked = self.ranker(edition, wishes, topics).picks(wishes)
         for n, reader in enumerate(readers):
             if last := told.get(reader.id, [])[: reader.count]:
                 there = {pick.ordinal for pick in last}
@@ -315,12 +320,9 @@ class Publish:
                 picked[n] = Picks(pack([*others[: reader.count - len(last)], *last]))
         return picked
 
-    def _picks(self, edition: Edition, wishes: Sequence[Wish]) -> list[Picks]:
-        return self.ranker(edition, wishes).picks(wishes)
-
-    def ranker(self, edition: Edition, wishes: Sequence[Wish]) -> Ranker:
-        """Of *edition*, ready for these wishes; the last one is kept."""
-        topics = self.catalog.topics.all()
+    def ranker(self, edition: Edition, wishes: Sequence[Wish], topics: list[Topic] | None = None) -> Ranker:
+        """Of *edition*, ready for these wishes; the last one is kept. *topics*: all, where they are known."""
+        topics = topics or self.catalog.topics.all()
         kept = self._ranker
         if kept is None or kept[:2] != (edition.id, topics):
             kept = self._ranker = edition.id, topics, Ranker(edition.candidates, topics, edition.opened, self.meaning)
