@@ -46,7 +46,8 @@ def publish(wait: Annotated[bool, typer.Option(help="give late sources the time 
     else:
         say(f"today's edition opens at {app.settings.publish.at} UTC")
     app.subscriptions.wake()
-    composed = app.publish.compose()
+    with watching("composing") as show:
+        composed = app.publish.compose(show)
     say(", ".join(f"{number} {what}" for what, number in composed.items()) or "no turn is due")
 
 

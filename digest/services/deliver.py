@@ -19,7 +19,7 @@ from threading import Lock
 from digest.catalog import Catalog
 from digest.catalog.deliveries import Delivery, Settled
 from digest.catalog.leases import Lease
-from digest.clock import Clock, elapsed
+from digest.clock import Clock, elapsed, pace
 from digest.delivery import Transport
 from digest.delivery.address import canonical, domain_of
 from digest.delivery.journal import FileLog, Journal, Word
@@ -73,11 +73,8 @@ class Report:
 
     def __str__(self) -> str:
         """How far it is, in one line."""
-        done = self.ended.total()
-        rate = done / max(elapsed() - self.began, 0.001)
-        left = timedelta(seconds=round(max(self.total - done, 0) / rate)) if done else "some time"
         errors = "".join(f", {number} × {what}" for what, number in self.errors.most_common(3))
-        return f"{done} of {self.total}, {rate:.0f}/s, {left} left{errors}"
+        return f"{pace(self.ended.total(), self.total, self.began)}{errors}"
 
 
 @dataclass

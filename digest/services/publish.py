@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from digest.catalog import Catalog
 from digest.catalog.deliveries import Composed
 from digest.catalog.subscribers import Due
-from digest.clock import Clock
+from digest.clock import Clock, elapsed, pace
 from digest.errors import NotFound
 from digest.links import Links
 from digest.model import (
@@ -105,6 +105,16 @@ class Preview:
     message: bytes
 
 
+@contextmanager
+def _unswept() -> Iterator[None]:
+    """Python looks for no cycles meanwhile: going over all that a ranker holds costs a third of composing."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
 @dataclass
 class Publish:
     catalog: Catalog
@@ -123,6 +133,7 @@ class Publish:
     _shared: tuple[Edition, Past, list[Topic]] | None = field(default=None, repr=False)
     """what the chunks of one call have in common"""
     _composed: Counter[str] = field(default_factory=Counter, init=False, repr=False)
+    _told: Callable[[], None] = field(default=lambda: None, init=False, repr=False)
     _ranker: tuple[int, list[Topic], Ranker] | None = field(default=None, repr=False)
 
     # ---- the edition
@@ -204,20 +215,30 @@ class Publish:
 
     # ---- digests
 
-    def compose(self) -> Counter[str]:
-        """Write the digest of every turn that is due, in chunks; how many rows by state or reason for skipping."""
+    def compose(self, progress: Callable[[str], None] = lambda pace: None) -> Counter[str]:
+        """Write the digest of every turn that is due, in chunks; how many rows by state or reason for skipping.
+
+        *progress* is told after each chunk.
+        """
         self._composed, self._shared = Counter(), None
-        now = self.clock()
+        now, began = self.clock(), elapsed()
         while chunks := self.catalog.subscribers.due_chunks(now, CHUNK):
             before = self._composed.total()
-            with _unswept():
-                self.engine(self).map("compose", [f"{first}-{last}" for first, last in chunks])
+            total = before + CHUNK * len(chunks)
+            self._told = lambda: progress(pace(self._composed.total(), total, began))  # noqa: B023  told at once
+            self.engine(self).map("compose", [f"{first}-{last}" for first, last in chunks])
             if self._composed.total() == before:
                 break  # whoever is still due waits for an edition
         return self._composed
 
     def compose_chunk(self, chunk: ChunkId) -> None:
         """The due turns of subscribers FIRST-LAST; running it twice adds nothing (UNIQUE(subscriber, turn))."""
+        with _unswept():
+            written = self._compose(chunk)
+        self._composed.update(c.skipped or "pending" for c in written)
+        self._told()
+
+    def _compose(self, chunk: ChunkId) -> list[Composed]:
         now = self.clock()
         first, _, last = chunk.partition("-")
         due = self.catalog.subscribers.due(now, int(first), int(last))
@@ -227,7 +248,7 @@ class Publish:
         if edition := self.edition():
             composed += self._digests(edition, timely, now)
         self.catalog.deliveries.add(composed)
-        self._composed.update(c.skipped or "pending" for c in composed)
+        return composed
 
     def _waits_from(self, now: datetime) -> datetime:
         """Turns since the opening hour wait for the edition that is itself waiting for a source."""
@@ -368,16 +389,6 @@ def _traits(card: Card) -> set[str]:
 
 def _late(due: Due, now: datetime) -> bool:
     return now - due.turn.due > LATE and due.turn.label != WELCOME
-
-
-@contextmanager
-def _unswept() -> Iterator[None]:
-    """Python looks for no cycles meanwhile: going over all that a ranker holds costs a third of composing."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 _next = lru_cache(1 << 12)(Schedule.next)  # thousands share theirs

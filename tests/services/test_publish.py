@@ -1,3 +1,4 @@
+import gc
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -104,6 +105,18 @@ def test_a_turn_is_composed_once_however_often_the_tick_comes(app, papers, clock
         app.publish.compose()
         clock.forward(minutes=1)
     assert len(rows(app)) == 1
+
+
+def test_composing_tells_how_far_it_is(app, papers, monkeypatch):
+    monkeypatch.setattr("digest.services.publish.CHUNK", 2)
+    papers("retrieval")
+    app.publish.open()
+    for n in range(4):
+        add(app, f"reader{n}@example.org")
+    told = []
+    app.publish.compose(told.append)
+    assert [pace.partition(",")[0] for pace in told] == ["2 of 4", "4 of 4"]
+    assert gc.isenabled()
 
 
 def test_a_paper_that_was_sent_is_not_sent_again(app, papers, clock):
