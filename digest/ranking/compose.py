@@ -16,7 +16,7 @@ from digest.ranking.text import Meaning, Rows
 
 __all__ = ["Ranker", "Wish"]
 
-SCORES = 1 << 20  # at once, so that memory does not grow with the audience
+SCORES = 1 << 21  # at once, so that memory does not grow with the audience
 FEW = 64  # wishes for which every candidate is looked at together
 POOL, SHORT = 64, 20  # so many of the best are enough to choose that many from; longer lists are chosen from all
 STEPS = 10_000  # scores are compared in ten-thousandths, so that equals are equal on every machine
@@ -280,7 +280,8 @@ class Ranker:
 
 def _where_positive(numbers: Rows, yes: Rows, no: Rows) -> Rows:
     """As `np.where` with *numbers* > 0, by bits: a jump for each number would cost more than all else here."""
-    bits = -numbers.view(np.int32) >> 31  # all of them or none, since positive numbers are positive as integers too
+    bits = -numbers.view(np.int32)
+    bits >>= 31  # all of them or none, since positive numbers are positive as integers too
     bits &= yes.view(np.int32) ^ no.view(np.int32)
     bits ^= no.view(np.int32)
     return bits.view(np.float32)

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from digest.model import NAMELESS, Candidate, Card, Interest, Pick, Reason, ReasonCode, Steering, Topic, pack, unpack
+from digest.ranking import shelf
 from digest.ranking.compose import Ranker, Wish
 from digest.ranking.text import fold, folded, stem
 
@@ -180,6 +181,15 @@ def test_a_paper_the_subscriber_already_had_is_left_out():
     assert ordinals(picked(Interest({CACHES: 1}), had=[KV])) == [QUANTISED]
 
 
+def test_what_was_had_may_be_told_in_any_order_and_twice():
+    assert ordinals(picked(Interest({CACHES: 1, ROBOTS: 1}), had=[LAUNDRY, KV, LAUNDRY, GRASPING])) == [QUANTISED]
+
+
+def test_having_had_papers_whose_numbers_end_like_a_candidates_changes_nothing():
+    alike = [KV + (1 << bits) for bits in range(4, 40)]
+    assert picked(Interest({CACHES: 1}), had=alike) == picked(Interest({CACHES: 1}))
+
+
 @pytest.mark.parametrize("exclusion", ["quantised", "KEY-value caches", "two bits", "Alan Turing", "quantiseds"])
 def test_an_excluded_word_phrase_or_author_rules_a_paper_out(exclusion):
     assert ordinals(picked(Interest({CACHES: 1}, exclusions=(exclusion,)))) == [KV]
@@ -211,6 +221,16 @@ def test_no_more_than_asked_for(count, expected):
 def test_two_papers_with_the_same_wording_are_one():
     twins = [*PAPERS, ("Evicting the KV cache, revisited", *PAPERS[KV][1:])]
     assert len({KV, 8} & set(ordinals(picked(Interest({CACHES: 1}), papers=twins)))) == 1
+
+
+def test_how_many_things_were_named_before_changes_nothing(monkeypatch):
+    monkeypatch.setattr(shelf, "ROOM", 1)  # then no more than 1,024 are kept
+    ranker = Ranker(candidates(), TOPICS, NOW)
+    asked = [wish(Interest({CACHES: 1}, keywords=("laundry", f"word{n}"), exclusions=(f"two{n}",))) for n in range(900)]
+    first = ranker.picks(asked)
+    assert ranker.picks([wish(Interest(keywords=("robot",)))]) == [picked(Interest(keywords=("robot",)))]
+    assert ranker.picks(asked) == first == [first[0]] * 900
+    assert set(ordinals(first[0])) == {KV, QUANTISED, LAUNDRY}
 
 
 def test_an_edition_without_candidates_and_a_batch_without_wishes_are_fine():
