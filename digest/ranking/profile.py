@@ -1,7 +1,7 @@
 """What a reader's votes say about papers, fused with what they asked for in words.
 
 Each voted paper speaks for the papers that stand near it among the latent directions, and for those that share its
-words, above all the unusual ones. A profile is the weighted sum of what its votes say, so that it costs the same for a
+words, in its title above all. A profile is the weighted sum of what its votes say, so that it costs the same for a
 million readers as for one: a vote's word on every paper is worked out once.
 """
 
@@ -17,10 +17,9 @@ from digest.ranking.text import MEANT, WORD, Query, Rows, Texts, fold, stem
 
 GUESSES = 3.0  # what the words let us guess is worth as many votes
 NEAR, ALIKE = 1.2, 7.0  # evidence for standing where a voted paper stands, and for full likeness with its wording
-UNUSUAL = 0.35  # how much more unusual words count, as a power of how rarely papers use them
-RARE = 0.001  # the share of a word in all papers below which it is no more unusual
+TITLED = 0.25  # what likeness with a title alone adds to that
 COMMON = 0.05  # likeness of two papers that one reader likes: the less alike, the less each is expected to say alone
-LITERAL, BROAD = 0.15, 1.2  # how much of that counts beside a bare word, which asks for itself, and for a sentence
+BROAD = 1.4  # how much of that counts beside a sentence; hardly any does beside a bare word, which asks for itself
 DOWN = 0.5  # what a vote down takes away, beside what a vote up adds
 
 
@@ -37,7 +36,7 @@ def shares(votes: Sequence[tuple[int, int]]) -> Mapping[int, float]:
 
 def alike(texts: Texts, unit: Any, places: Rows) -> Rows:
     """voted × papers: what each voted paper says of every paper; *unit* and *places* as `Texts.others` has them."""
-    return NEAR * texts.nearness(places) + ALIKE * texts.wording(unit, UNUSUAL, RARE)
+    return NEAR * texts.nearness(places) + ALIKE * texts.wording(unit, TITLED)
 
 
 def evidence(texts: Texts, queries: Sequence[Query], votes: Sequence[Sequence[int]]) -> Rows:
@@ -55,9 +54,8 @@ def evidence(texts: Texts, queries: Sequence[Query], votes: Sequence[Sequence[in
         columns = np.searchsorted(liked, [place for voted in votes for place in voted])
         ends = np.cumsum([0, *map(len, votes)])
         profiles = sp.csr_array((np.array(data, dtype=np.float32), columns, ends), shape=(len(votes), len(liked)))
-        counting = np.float32(LITERAL) + np.float32(BROAD) * texts.breadth(queries)
-        said += counting * (profiles @ alike(texts, *texts.these(liked)))
-    return texts.followed(queries, said)
+        said += np.float32(BROAD) * texts.breadth(queries) * (profiles @ alike(texts, *texts.these(liked)))
+    return texts.followed(queries, said, guessed**2)  # votes lead better than guesses do
 
 
 def telling(texts: Sequence[str], others: Sequence[str], most: int) -> list[str]:

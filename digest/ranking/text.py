@@ -40,10 +40,12 @@ TITLE = 3.0  # a word in the title counts as often as so many in the abstract
 SATURATION, LENGTH = 1.2, 0.3  # of repeated words, and how much long abstracts are held against them (BM25's k1 and b)
 BACKGROUND = 100  # papers without any of these words that we pretend to know, so that rarity means something early on
 DIRECTIONS, ROUNDS = 128, 3
+SHARED = 3  # papers that must have a word for it to have a part in directions
 TELLING = 32  # of fewer directions each paper is near half of the others, so that it says little
 USUAL, SPREAD, PRIOR = 0.1, 0.3, 20  # mean and deviation of a query's fit, believed like that many papers
 OUTLIER = 8.0  # deviations above the mean that say no more than so many
 FIT, NAMED = 0.06, 0.2  # evidence for each deviation above the mean, and for the query's name as it stands
+TITLED = 0.8  # evidence for a title of the very words that a bare word asks for; a sentence asks for no title
 MEANT, FOUND = 0.3, 1.5  # evidence for standing where the query's words stand, and where the best papers do
 PLAIN = 4.5  # different words of a query that asks half for those words and half for what they stand for
 SENSE = 1.0  # evidence for meaning the same, in the eyes of a sentence-embedding model that may be there,
@@ -109,8 +111,8 @@ class Texts:
         self._size = len(documents)
         self._numbers: dict[str, int] = {}
         self._stems: dict[str, int] = {}
-        counts = self._read(documents)
-        words = len(self._stems)
+        column, field, at, phrase = self._read(documents)
+        counts, words = self._counted(column, field, at, phrase, self._size), len(self._stems)
         self._length = float(counts[:, :words].sum()) / max(self._size, 1)
         counts = _saturated(counts, words, self._length)
         known = self._size + BACKGROUND
@@ -118,14 +120,15 @@ class Texts:
         self._rarity, self._unknown = np.log(known / (found + 0.5)).astype(np.float32), float(np.log(known / 0.5))
         unit = self._weighed(counts.copy())
         self._by_column, self._unit, self._unit_by_column = counts.T.tocsr(), unit, unit.T.tocsr()
-        self._usual = unit.mean(axis=0).astype(np.float32) if self._size else np.zeros(unit.shape[1], dtype=np.float32)
-        self._most = unit.max(axis=0).toarray() if self._size else self._usual
+        self._most = unit.max(axis=0).toarray() if self._size else np.zeros(unit.shape[1], dtype=np.float32)
+        title = np.flatnonzero(field & 1 == 0)
+        self._title_by_column = self._others(column[title], field[title], self._size).T.tocsr()
         self._axes = self._latent()
         self._places = _unit_rows(unit @ self._axes).T.copy()
         self._telling = min(len(self._places) / TELLING, 1)
 
-    def _read(self, documents: Sequence[tuple[str, str]]) -> Any:
-        """papers × (stems, then phrases of two stems that two papers share): how often, the title counting more"""
+    def _read(self, documents: Sequence[tuple[str, str]]) -> tuple[Any, Any, Any, Any]:
+        """The text as columns of stems, and the field of each; where phrases begin that two papers share, and which."""
         words, token, field = _tokens(documents)
         numbers, stems = self._numbers, self._stems
         number = np.array([numbers.setdefault(word, len(numbers)) for word in words], dtype=np.int32)
@@ -134,9 +137,10 @@ class Texts:
         self._text, self._field = number[token], field
         column, field = _told(column[self._text], token, field)
         at, phrase, self._phrases = _phrases(column, field >> 1)
-        return self._counted(column, field, at, phrase, self._size)
+        return column, field, at, phrase
 
     def _counted(self, column: Any, field: Any, at: Any, phrase: Any, papers: int) -> Any:
+        """papers × (stems, then phrases): how often, the title counting more"""
         told, width = np.flatnonzero(column >= 0), len(self._stems)
         where = np.concatenate([told, at])
         weight = np.where(field[where] & 1, np.float32(1), np.float32(TITLE))
@@ -154,11 +158,12 @@ class Texts:
         """
         words, token, field = _tokens(documents)
         column = np.array([self._stems.get(stem(word), -1) for word in words], dtype=np.int64)
-        column, field = _told(column[token], token, field)
-        at, phrase = self._known(column)
-        counts = self._counted(column, field, at, phrase, len(documents))
-        unit = self._weighed(_saturated(counts, len(self._stems), self._length))
+        unit = self._others(*_told(column[token], token, field), len(documents))
         return unit, _unit_rows(unit @ self._axes)
+
+    def _others(self, column: Any, field: Any, papers: int) -> Any:
+        counts = self._counted(column, field, *self._known(column), papers)
+        return self._weighed(_saturated(counts, len(self._stems), self._length))
 
     def _known(self, column: Any) -> tuple[Any, Any]:
         """Where phrases that papers share begin in a text of columns, and which they are."""
@@ -176,18 +181,19 @@ class Texts:
     def _latent(self) -> Rows:
         """columns × directions, by a randomised SVD without chance: it starts from papers spread evenly over all"""
         breadth = min(DIRECTIONS, self._size // 4)
-        start = np.linspace(0, self._size - 1, min(breadth + 16, self._size) if breadth else 0).astype(np.intp)
-        span = (self._unit @ self._unit_by_column[:, start]).toarray()
-        for _ in range(ROUNDS if breadth else 0):
-            span = np.linalg.qr(self._unit @ (self._unit_by_column @ span))[0]
-        reached = self._unit_by_column @ span
-        energy, directions = np.linalg.eigh(reached.T @ reached)
-        kept = [i for i in reversed(range(len(energy))) if energy[i] > 1e-4][
-            :breadth
-        ]  # twins leave nothing to divide by
-        axes: Rows = reached @ directions[:, kept]
-        axes /= np.sqrt(energy[kept])  # in place: they are the largest of all that is kept
-        return axes
+        axes = np.zeros((self._unit.shape[1], breadth), dtype=np.float32)
+        shared = np.flatnonzero(np.diff(self._unit_by_column.indptr) >= SHARED)
+        if not breadth or not len(shared):
+            return axes[:, :0]
+        by_column = self._unit_by_column[shared]
+        by_paper = by_column.T.tocsr()
+        span = by_column[:, np.linspace(0, self._size - 1, min(breadth + 16, self._size)).astype(np.intp)].toarray()
+        for _ in range(ROUNDS):
+            span = by_column @ np.linalg.qr(by_paper @ span)[0]
+        energy, directions = np.linalg.eigh(span.T @ span)
+        kept = np.flatnonzero(energy > 1e-4)[: -breadth - 1 : -1]  # twins leave nothing to divide by
+        axes[shared, : len(kept)] = span @ (directions[:, kept] / np.sqrt(energy[kept]))
+        return axes[:, : len(kept)]
 
     def query(self, parts: Iterable[tuple[str, float]]) -> Query:
         """Pieces of text and how much each matters; the first is its name."""
@@ -236,6 +242,7 @@ class Texts:
         deviation = np.sqrt((lexical.var(axis=1) * n + SPREAD**2 * PRIOR) / (n + PRIOR))
         words = FIT * np.minimum((lexical - mean[:, np.newaxis]) / deviation[:, np.newaxis], OUTLIER)
         words += (asked @ self._unit_by_column).toarray()
+        words += TITLED * (1 - self.breadth(queries)) ** 2 * (asked @ self._title_by_column).toarray()
         words += NAMED * np.stack([self.holding(query.name) for query in queries])
         words += SENSE * self._sense(queries)
         share = np.sqrt(asked.power(2).sum(axis=1))  # of the query that these papers have words for
@@ -250,12 +257,17 @@ class Texts:
         sense: Rows = near - (near.sum(axis=1, keepdims=True) + USUAL * PRIOR) / (self._size + PRIOR)
         return sense
 
-    def followed(self, queries: Sequence[Query], evidence: Rows) -> Rows:
-        """More evidence for papers that stand where those with the most do: pseudo-relevance feedback (Rocchio)."""
+    def followed(self, queries: Sequence[Query], evidence: Rows, trust: Rows | float = 1.0) -> Rows:
+        """More evidence for papers that stand where those with the most do: pseudo-relevance feedback (Rocchio).
+
+        *trust*, queries × 1, is the share of it that counts.
+        """
         few = min(BEST, self._size)
         best = np.argpartition(evidence, self._size - few, axis=1)[:, self._size - few :]
         weights = np.maximum(np.take_along_axis(evidence, best, axis=1), 0)
-        weights *= self.breadth(queries) * FOUND / np.maximum(weights.sum(axis=1, keepdims=True), few * CLEAR + 1e-9)
+        weights *= (
+            trust * self.breadth(queries) * FOUND / np.maximum(weights.sum(axis=1, keepdims=True), few * CLEAR + 1e-9)
+        )
         # paper by paper, since a product may round differently for each size of the batch
         return evidence + self.nearness(np.einsum("qb,dqb->qd", weights, self._places[:, best], optimize=False))
 
@@ -269,12 +281,10 @@ class Texts:
         near: Rows = sp.csr_array(places) @ self._places
         return near * np.float32(self._telling)
 
-    def wording(self, unit: Any, power: float, rare: float) -> Rows:
-        """documents × papers: likeness of wording, above all where it is unusual; *unit* as from `others`."""
-        unusual = unit.copy()
-        unusual.data /= (self._usual[unit.indices] + rare) ** power
-        unusual.data /= np.repeat(np.sqrt(unusual.power(2).sum(axis=1)) + np.float32(1e-9), np.diff(unit.indptr))
-        wording: Rows = (unusual @ self._unit_by_column).toarray()
+    def wording(self, unit: Any, titled: float) -> Rows:
+        """documents × papers: likeness of wording, and *titled* that with the title alone; *unit* as from `others`."""
+        wording: Rows = (unit @ self._unit_by_column).toarray()
+        wording += np.float32(titled) * (unit @ self._title_by_column).toarray()
         return wording
 
     def telling(self, unit: Any) -> Any:

@@ -301,7 +301,7 @@ def _moment(row: Row, field: str) -> datetime | None:
 LEARNED = 0.8  # share of the days that are learned from at first
 FULL = 40  # papers of a day worth choosing from
 TOP_OF_DAY = 20
-KINDS_OF_TRAITS: Mapping[str, Callable[[prior.Announced], set[str]]] = {OURS: prior.traits, "words": prior.words}
+KINDS_OF_TRAITS = {OURS: (prior.traits, prior.TELLING), "words": (prior.words, 0.0)}
 
 
 @dataclass(frozen=True)
@@ -343,10 +343,10 @@ def prior_of(listings: Path, step: Callable[[], object] = lambda: None) -> Prior
     told: dict[str, list[NDArray[np.float64]]] = {}
     known.sort(key=lambda listed: listed.day)
     asked = [listed for listed in known if listed.day >= first]
-    for name, traits in KINDS_OF_TRAITS.items():
+    for name, (traits, telling) in KINDS_OF_TRAITS.items():
         for those in weeks.values():
             past, now = [one for one in known if one.day < those[0]], [one for one in known if one.day in those]
-            model = prior.Prior((traits(one.paper) for one in past), [one.picked < those[0] for one in past])
+            model = prior.Prior((traits(one.paper) for one in past), [one.picked < those[0] for one in past], telling)
             told.setdefault(name, []).append(model.chances(traits(one.paper) for one in now))
             step()
     truth, by_day = np.array([one.picked < NEVER for one in asked]), np.array([one.day for one in asked])
