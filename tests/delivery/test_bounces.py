@@ -37,6 +37,7 @@ def blamed(report: Report) -> list[tuple[str, str, str]]:
         ("base64-report", "bounce", [("reader@example.net", "5.1.1", "hard")]),
         ("broken-mime", "bounce", [("reader@example.net", "5.1.1", "hard")]),
         ("exim", "bounce", [("reader@example.net", "5.0.0", "hard")]),
+        ("no-boundary", "bounce", [("reader@example.net", "5.0.0", "hard")]),
         ("qmail", "bounce", [("reader@example.net", "5.1.1", "hard")]),
         ("plain-words", "bounce", [("reader@example.net", "", "soft")]),
         ("warning", "delay", [("reader@example.net", "", "soft")]),

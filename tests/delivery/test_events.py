@@ -75,6 +75,11 @@ def test_a_topic_that_asks_to_be_confirmed_tells_nothing():
     assert provider("ses").parse({"Type": "SubscriptionConfirmation", "Message": "confirm"}, {}) == []
 
 
+def test_half_a_character_is_told_as_one_that_can_be_written():
+    event = parsed("sendgrid", json.loads(r'[{"event": "bounce", "email": "\ud800@b.org", "smtp-id": "<\udfff@x>"}]'))
+    assert (event.recipient, event.ours) == ("?@b.org", ("?@x",))
+
+
 def test_an_unknown_provider_is_named_with_those_there_are():
     with pytest.raises(NotFound, match=r"pigeon.*sendgrid"):
         provider("pigeon")

@@ -90,7 +90,8 @@ class Mail:
     @cached_property
     def words(self) -> str:
         """All that is text, without what is attached."""
-        found = (text(p) for p in self.parts if p.get_content_maintype() == "text" and not _attached(p))
+        found = [text(p) for p in self.parts if p.get_content_maintype() == "text" and not _attached(p)]
+        found = found or [text(p) for p in self.parts if not p.is_multipart()]  # its boundary is none
         return "\n".join(found).replace("\r\n", "\n")[:NOTICE]
 
     @cached_property

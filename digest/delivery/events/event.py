@@ -100,8 +100,9 @@ def said(payload: Any, *paths: str) -> str:
 
 
 def text(value: Any) -> str:
-    """A value of somebody's JSON as text; "" for what is none."""
-    return str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
+    """A value of somebody's JSON as text that can be written; "" for what is none."""
+    plain = isinstance(value, str | int | float) and not isinstance(value, bool)
+    return str(value).encode("utf-8", "replace").decode() if plain else ""  # JSON may hold half a character
 
 
 def bare(message_id: str) -> str:
