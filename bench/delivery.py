@@ -235,7 +235,7 @@ class Newsletter:
         for chunk in chunks(self.readers):
             rows = [
                 replace(d, id=0, subscriber=n, turn=turn, template=template, picks=Picks(pack(d.picks)),
-                        message_id=name(str(n), turn, "news.example.org"))
+                        message_id=name(n, str(n), turn, "news.example.org"))
                 for n, d in zip(chunk, render.digests(len(chunk)), strict=True)
             ]  # fmt: skip
             composed = [Composed(row, following) for row in rows]
