@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache, reduce
-from itertools import count
 from math import isfinite
 
 import numpy as np
@@ -69,7 +68,9 @@ class Wish:
 def _by_last_bits(places: Mapping[int, int]) -> tuple[int, NDArray[np.uint16]]:
     """As many of their last bits as tell the papers apart, and by those the place of each: quicker than searching."""
     papers = np.array([*places], dtype=np.int64)
-    last = next(last for bits in count() if len(np.unique(papers & (last := (1 << bits) - 1))) == len(papers))
+    last = 0
+    while len(np.unique(papers & last)) < len(papers):
+        last = last << 1 | 1
     by_bits = np.zeros(last + 1, dtype=np.uint16)
     by_bits[papers & last] = [*places.values()]
     return last, by_bits

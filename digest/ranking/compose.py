@@ -11,7 +11,7 @@ from digest.model import Candidate, Picks, ReasonCode, Steering, Topic
 from digest.ranking.arrays import REFS, Candidates, Places, Wish
 from digest.ranking.features import FEATURES, NOTHING, Excluded
 from digest.ranking.reasons import tell
-from digest.ranking.shelf import Shelf, Wants
+from digest.ranking.shelf import Named, Shelf, Wants
 from digest.ranking.text import Meaning, Rows
 
 __all__ = ["Ranker", "Wish"]
@@ -205,8 +205,7 @@ class Ranker:
     def _best(self, asked: Rows, ways: _Ways, wants: Wants, counts: Places, pool: int) -> tuple[Places, Rows]:
         """The best places and their scores, BARRED where none is left; each pick makes papers like it worth less."""
         places, worth = self._pool(asked, ways, pool)
-        limited = np.flatnonzero(ways.quota > 0)
-        subjects = self._subjects(wants, limited, places[limited])
+        limited, subjects = self._subjects(wants, ways, places)
         taken, quota = np.zeros(subjects.shape, dtype=np.int64), ways.quota[limited, np.newaxis]
         chosen = np.zeros((len(asked), max(int(counts.max()), 1)), dtype=np.int64)
         values = np.full(chosen.shape, BARRED, dtype=np.float32)
@@ -238,15 +237,13 @@ class Ranker:
         worth[worth < ways.least[:, np.newaxis]] = BARRED
         return places, worth
 
-    def _subjects(self, wants: Wants, which: Places, places: Places) -> Places:
-        """For places of some wishes the topic that fits each best, as its row on the shelf; NOTHING where none does."""
-        subjects = np.full(places.shape, NOTHING)
-        topics = wants.named[TOPIC].only(which)
-        if len(topics.wishes):
-            rows = np.searchsorted(which, topics.wishes)
-            things, worth = self._shelf.strongest(topics, places[rows])
-            subjects[rows] = np.where(worth > 0, things, NOTHING)
-        return subjects
+    def _subjects(self, wants: Wants, ways: _Ways, places: Places) -> tuple[Places, Places]:
+        """Wishes with topics and a quota, and which topic fits each of their places best; NOTHING where none does."""
+        topics = wants.named[TOPIC]
+        some = ways.quota[topics.wishes] > 0
+        limited = Named(topics.wishes[some], topics.things[some], topics.weights[some])
+        things, worth = self._shelf.strongest(limited, places[limited.wishes])
+        return limited.wishes, np.where(worth > 0, things, NOTHING)
 
     def _explore(
         self, asked: Rows, ways: _Ways, chosen: Places, values: Rows, counts: Places, lots: Sequence[int]

@@ -60,8 +60,7 @@ def _shares(shelf: Shelf, wants: Wants, chosen: Places, trend: Rows) -> tuple[Pl
     things = np.zeros((*chosen.shape, len(FEATURES) + 1), dtype=np.int64)
     worth = np.zeros(things.shape, dtype=np.float32)
     for kind, named in enumerate(wants.named[: len(FEATURES)]):
-        if len(named.wishes):
-            found = shelf.strongest(named, chosen[named.wishes])
-            things[named.wishes, :, kind], worth[named.wishes, :, kind] = found
+        found = shelf.strongest(named, chosen[named.wishes])
+        things[named.wishes, :, kind], worth[named.wishes, :, kind] = found
     worth[:, :, -1] = trend
     return things, worth

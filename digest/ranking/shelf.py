@@ -23,10 +23,6 @@ class Named(NamedTuple):
     """as rows of the shelf"""
     weights: Rows
 
-    def only(self, wishes: Places) -> "Named":
-        which = np.isin(self.wishes, wishes)
-        return Named(self.wishes[which], self.things[which], self.weights[which])
-
 
 class Wants(NamedTuple):
     """How much a batch of wishes wants of what is on the shelf."""
@@ -112,7 +108,7 @@ class Shelf:
 
 def _named(counts: Places, things: Places, weights: Rows) -> Named:
     wishes = np.flatnonzero(counts)
-    held = np.arange(counts.max(initial=0)) < counts[wishes, np.newaxis]
+    held = np.arange(counts.max(initial=1)) < counts[wishes, np.newaxis]
     named = Named(wishes, np.zeros(held.shape, np.int64), np.zeros(held.shape, np.float32))
     named.things[held], named.weights[held] = things, weights
     return named
