@@ -1,14 +1,11 @@
 """How good the ranking is, replayed on files."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from digest.cli.terminal import PLAIN, Json, console, progress, say, say_json, table
-
-if TYPE_CHECKING:
-    pass
 
 cli = typer.Typer(**PLAIN)
 evaluate_cli = typer.Typer(help="How good the ranking is, replayed on files; needs no configuration.", **PLAIN)

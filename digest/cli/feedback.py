@@ -1,15 +1,12 @@
 """What comes back: bounces, complaints, and what mail providers report."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from digest.cli.terminal import PLAIN, Json, console, progress, say, say_json, session, table
+from digest.cli.terminal import PLAIN, Json, progress, say, say_json, say_table, session
 from digest.errors import ConfigError
-
-if TYPE_CHECKING:
-    pass
 
 cli = typer.Typer(**PLAIN)
 events_cli = typer.Typer(help="What mail providers report.", **PLAIN)
@@ -42,8 +39,6 @@ def bounces(
 
 def _read_bounces(maildir: Path, json: bool) -> None:
     """Needs no configuration."""
-    from rich.markup import escape
-
     from digest.delivery.bounces import read
     from digest.delivery.spool import Spool
 
@@ -52,11 +47,9 @@ def _read_bounces(maildir: Path, json: bool) -> None:
     if json:
         say_json([{"file": name, **report.as_json()} for name, report in found])
         return
-    made = table("file", "kind", "address", "status", "class", "reason")
-    for name, report in found:
-        for failed in report.recipients or [None]:
-            made.add_row(name, report.kind, *(map(escape, failed.as_json().values()) if failed else ()))
-    console().print(made)
+    rows = [(name, report, failed) for name, report in found for failed in report.recipients or [None]]
+    told = [(name, report.kind, *(failed.as_json().values() if failed else ())) for name, report, failed in rows]
+    say_table(("file", "kind", "address", "status", "class", "reason"), told)
 
 
 @events_cli.command("parse")
@@ -66,19 +59,14 @@ def events_parse(
     json: Json = False,
 ) -> None:
     """Say what a provider's callback means; changes nothing, and needs no configuration."""
-    from rich.markup import escape
-
     from digest.delivery import events
 
     found = events.provider(provider).parse(_json(file), {})
     if json:
         say_json([event.as_json() for event in found])
         return
-    made = table("event", "recipient", "message id", "reason", "class", "response")
-    for event in found:
-        told = (event.event, event.recipient, event.message_id, event.reason, event.blame, event.response)
-        made.add_row(*map(escape, told))
-    console().print(made)
+    told = [(e.event, e.recipient, e.message_id, e.reason, e.blame, e.response) for e in found]
+    say_table(("event", "recipient", "message id", "reason", "class", "response"), told)
 
 
 def _json(file: Path) -> Any:

@@ -67,7 +67,8 @@ _ABOUT_US = either(
 _FULL = either(
     r"(?:mail ?box|folder|inbox|user|account)\b.{0,40}\b(?:full|over ?quota|exceed)",
     r"\bover ?quota\b|\bquota exceeded\b|\b(?:mailbox|disk|storage|mail) (?:is )?(?:full|quota)",
-    r"insufficient (?:disk|system) (?:space|storage)|exceeded (?:(?:the|its|his) )?(?:local limit|storage|quota)",
+    r"insufficient (?:disk|system) (?:space|storage)|space (?:is )?not enough",
+    r"exceeded (?:(?:the|its|his) )?(?:local limit|storage|quota)",
 )
 
 

@@ -29,7 +29,8 @@ _MESSAGE_ID = re.compile(r"<([^\s<>@]{1,200}@[^\s<>@]{1,200})>")
 _RETURNED = either(
     r"^[\W_]{0,40}[\w' ]{0,40}\b(?:original|returned|undelivered|unsent|rejected|bounced)"
     r" (?:e-?mail|message|headers?)\b.{0,60}(?:follow|below|[:-][\W_]*$).*$",
-    r"^.{0,40}\b(?:below this line is|copy of (?:the|your)(?: original)? message|header of the original message).*$",
+    r"^.{0,40}\b(?:below this line is|copy of (?:the|your)(?: original)? message).*$",
+    r"^.{0,40}\bheader of the (?:original message|source mail)\b.*$",
     r"^.{0,40}\bmessage (?:headers?|text|body) (?:and .{0,30} )?(?:follow|suppress).*$",
     r"^[> ]{0,3}(?:Received|Return-Path): .*$",
 )
