@@ -309,8 +309,8 @@ class Texts:
 
     def worth(self, query: Query, place: int) -> dict[int, float]:
         """What each column of a query adds to the likeness of a paper with it."""
-        row = self._unit[[place]]
-        held = dict(zip(row.indices.tolist(), row.data.tolist(), strict=True))
+        row = slice(*self._unit.indptr[place : place + 2])
+        held = dict(zip(self._unit.indices[row].tolist(), self._unit.data[row].tolist(), strict=True))
         return {column: weight * held[column] for column, weight in query.weights.items() if column in held}
 
     def __len__(self) -> int:
