@@ -67,7 +67,7 @@ class Journal:
         self._append(id, f"begin {id} {sha256}".rstrip())
 
     def end(self, outcome: Outcome, *, wait: bool = True) -> None:
-        """The final reply came. No need to *wait* where a `begin` follows at once: they are written together."""
+        """The final reply came. No need to *wait* where a `begin` or `flush` follows: they are written together."""
         name = "".join(outcome.named.split()) or "-"
         text = f"end {outcome.id} {outcome.phase.value} {outcome.code} {name} {veiled(outcome.text)}"
         self._append(outcome.id, text, wait=wait)
@@ -80,6 +80,17 @@ class Journal:
             found[id] = replace(word, sha256=word.sha256 or (begun.sha256 if begun and word.outcome else ""))
         return found
 
+    def flush(self) -> None:
+        """What was said before this was called lasts when it returns."""
+        mine = self._said
+        with self._writing:
+            if self._written < mine:  # nobody did it for us
+                records = self._waiting[:]
+                self._log.append(records)
+                with self._lock:  # only now: what could not be written is written with the next
+                    del self._waiting[: len(records)]
+                self._written += len(records)
+
     def forget(self, ids: Iterable[int]) -> None:
         """Drops what the ledger knows by now; what others began or ended meanwhile stays."""
         with self._writing:
@@ -91,15 +102,9 @@ class Journal:
     def _append(self, id: int, record: str, *, wait: bool = True) -> None:
         with self._lock:
             self._waiting.append((id, record))
-            self._said = mine = self._said + 1
+            self._said += 1
         if wait:
-            with self._writing:
-                if self._written < mine:  # nobody did it for us
-                    records = self._waiting[:]
-                    self._log.append(records)
-                    with self._lock:  # only now: what could not be written is written with the next
-                        del self._waiting[: len(records)]
-                    self._written += len(records)
+            self.flush()
 
 
 _sync = getattr(os, "fdatasync", os.fsync)  # macOS has only the slower one

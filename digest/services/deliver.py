@@ -246,18 +246,24 @@ class _Run:
         """
         flying: dict[int, _Flight] = {}
         with closing(self.service.transport.deliver(self.mails(flying))) as outcomes:
-            for outcome in outcomes:
-                flight = flying.pop(outcome.id)
-                ahead = next(iter(flying.values()), None)
-                self.journal.end(outcome, wait=not ahead)
-                delivery = flight.delivery
-                found = verdict(outcome, delivery.attempts, self.service.clock(), delivery.digest.deadline)
-                with self.lock:
-                    self.note(flight, outcome, found)
-                    if ahead and not self.still(ahead):
-                        return True
-                if ahead:
-                    self.journal.begin(ahead.delivery.digest.id, ahead.sha256)
+            try:
+                return any(self.heard(outcome, flying) for outcome in outcomes)
+            finally:
+                self.journal.flush()  # the end of a mail whose follower is not begun
+
+    def heard(self, outcome: Outcome, flying: dict[int, _Flight]) -> bool:
+        """Ends the mail, and begins the one that was pulled ahead; True when that one must not be sent."""
+        flight = flying.pop(outcome.id)
+        ahead = next(iter(flying.values()), None)
+        self.journal.end(outcome, wait=not ahead)
+        delivery = flight.delivery
+        found = verdict(outcome, delivery.attempts, self.service.clock(), delivery.digest.deadline)
+        with self.lock:
+            self.note(flight, outcome, found)
+            if ahead and not self.still(ahead):
+                return True
+        if ahead:
+            self.journal.begin(ahead.delivery.digest.id, ahead.sha256)
         return False
 
     def still(self, ahead: _Flight) -> bool:

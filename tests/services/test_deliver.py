@@ -462,6 +462,16 @@ def test_a_mail_pulled_ahead_is_not_sent_after_a_stop_and_stays_pending(app, ahe
     assert len(ahead.mails) == 1
 
 
+def test_when_a_mail_pulled_ahead_is_not_sent_the_journal_knows_the_end_of_the_one_before(make_app, app, ahead, owed):
+    owed(4)
+    ahead.before = lambda mail: app.deliver.stop()
+    run_until_killed(app)
+    later = make_app()
+    later.transport = Line()
+    assert later.deliver.deliver().recovered == Counter({"told by the journal": 1, "untouched": 3, "sent again": 0})
+    assert len(later.transport.mails) == 3
+
+
 def test_who_leaves_after_their_mail_was_pulled_ahead_does_not_get_it_when_that_was_long_ago(
     app, ahead, owed, monkeypatch
 ):
