@@ -248,9 +248,9 @@ def test_what_a_provider_calls_a_message_outlives_a_crash_before_the_ledger_know
     owed(1)
     line.says = [(*OK, "0100-1")]
     run_until_killed(app)
-    assert not app.catalog.feedback.recipients([], ["0100-1"])
+    assert not app.catalog.feedback.recipients([], {"0100-1": 0})
     app.deliver.deliver()
-    assert app.catalog.feedback.recipients([], ["0100-1"])["0100-1"].subscriber == 1
+    assert app.catalog.feedback.recipients([], {"0100-1": 0})["0100-1"].subscriber == 1
 
 
 def test_on_hold_a_message_in_doubt_waits_for_a_person(make_app, app, line, owed):
