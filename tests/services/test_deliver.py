@@ -622,7 +622,8 @@ def as_before(path, version="0002"):
     store.engine.dispose()
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("ATTACH ? AS newer", [str(new)])
-        for (table,) in db.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'").fetchall():
+        both = "SELECT name FROM main.sqlite_master WHERE type = 'table' INTERSECT SELECT name FROM newer.sqlite_master"
+        for (table,) in db.execute(both).fetchall():
             columns = ", ".join(row[1] for row in db.execute(f"PRAGMA main.table_info({table})"))
             if table != "alembic_version":
                 db.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM newer.{table}")
