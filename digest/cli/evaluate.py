@@ -14,8 +14,13 @@ cli.add_typer(evaluate_cli, name="evaluate")
 
 @evaluate_cli.command("relevance")
 def evaluate_relevance(
-    papers: Annotated[list[Path], typer.Option(help="JSON Lines with id, title, abstract; may be .gz and given again")],
-    topics: Annotated[Path, typer.Option(help="JSON list of {tag, description, relevant: [ids]}")],
+    papers: Annotated[list[str], typer.Option(help="JSON Lines with id, title, abstract; may be .gz and given again")],
+    topics: Annotated[
+        list[Path],
+        typer.Option(
+            help="JSON list of {tag, description, relevant: [ids]}; each after the first has its own --papers"
+        ),
+    ],
     votes: Annotated[int, typer.Option(min=0, help="papers that the reader has voted up; 0: the words alone")] = 0,
     methods: Annotated[str, typer.Option(help='which, separated by commas: "digest,bm25"; all when left out')] = "",
     seed: Annotated[int, typer.Option(min=0, help="of the halves and the intervals")] = 0,
@@ -24,12 +29,20 @@ def evaluate_relevance(
     ] = "",
     json: Json = False,
 ) -> None:
-    """Rank all papers for each topic, by our ranker and by the usual methods."""
+    """Rank all papers for each topic, by our ranker and by the usual methods.
+
+    With several --topics the first --papers belong to the first of them and so on; commas separate files of one.
+    """
     from digest.services import evaluate
 
     wanted = [name.strip() for name in methods.split(",") if name.strip()]
-    with progress("ranking", len(evaluate.chosen(wanted, votes, model)[0])) as step:
-        found = evaluate.relevance(papers, topics, wanted, votes, seed, step, model)
+    files = [[*map(Path, of.split(","))] for of in papers] if len(topics) > 1 else [[*map(Path, papers)]]
+    if len(files) != len(topics):
+        raise typer.BadParameter(
+            f"{len(topics)} --topics need as many --papers, in the same order; commas separate files"
+        )
+    with progress("ranking", len(topics) * len(evaluate.chosen(wanted, votes, model)[0])) as step:
+        found = evaluate.relevance([*zip(files, topics, strict=True)], wanted, votes, seed, step, model)
     for note in found.left_out:
         typer.echo(f"left out: {note}", err=True)
     if json:
@@ -38,6 +51,7 @@ def evaluate_relevance(
                 "methods": {name: scores.means for name, scores in found.methods.items()},
                 "intervals": {name: scores.intervals for name, scores in found.methods.items()},
                 "ahead": {name: scores.ahead for name, scores in found.methods.items() if scores.ahead},
+                "over_best": found.over_best,
                 "topics": found.topics,
                 "papers": found.papers,
                 "votes": votes,
@@ -59,6 +73,8 @@ def evaluate_relevance(
         ahead = "{:.2f}× [dim]{:.2f}–{:.2f}[/dim]".format(*scores.ahead) if scores.ahead else ""
         made.add_row(name, *cells, ahead)
     console(markup=True).print(made)
+    if found.over_best:
+        say("digest over the best other method of each set: {:.3f}×, 95 % {:.3f}–{:.3f}".format(*found.over_best))
     if votes:
         say(f"{votes} votes: digest and svm learn from them, the other methods know the words alone")
 

@@ -47,19 +47,25 @@ SEMANTIC = f"{OURS}+semantic"  # needs a model
 # ---------------------------------------------------------------- relevance
 
 
+Ahead = tuple[float, float, float]
+"""our nDCG@10 over another's, and the interval of that, topic by topic"""
+
+
 @dataclass(frozen=True)
 class Scores:
     """A method's means over the topics, with the ends of their 95 % intervals."""
 
     means: Mapping[str, float]
     intervals: Mapping[str, tuple[float, float]]
-    ahead: tuple[float, float, float] | None
-    """our nDCG@10 over this method's, and the interval of that, topic by topic; None for ours"""
+    ahead: Ahead | None
+    """of this method; None for ours"""
 
 
 @dataclass(frozen=True)
 class Relevance:
     methods: Mapping[str, Scores]
+    over_best: Ahead | None
+    """of what is best on each set among the other methods; None when ours or all others were not asked for"""
     topics: int
     papers: int
     left_out: tuple[str, ...]
@@ -90,19 +96,19 @@ def chosen(methods: Sequence[str], votes: int, model: str = "") -> tuple[list[st
 
 
 def relevance(
-    paper_files: Sequence[Path],
-    topic_file: Path,
+    sets: Sequence[tuple[Sequence[Path], Path]],
     methods: Sequence[str] = (),
     votes: int = 0,
     seed: int = 0,
     step: Callable[[], object] = lambda: None,
     model: str = "",
 ) -> Relevance:
-    """Each method's ranking of all papers for each topic, judged by the half of its relevant papers that it had no
-    votes for; the other half is left out of every ranking, so that numbers with more votes compare.
+    """Each method's ranking of all papers of a set for each of its topics, judged by the half of the relevant papers
+    that it had no votes for; the other half is left out of every ranking, so that numbers with more votes compare.
 
-    Calls *step* after each method. *model* is a folder or package for SEMANTIC, whose vectors are kept beside it where
-    that can be written. Raises InputError, NotFound for a method.
+    A set is files of papers and one of topics; means and intervals are over the topics of all sets. Calls *step* after
+    each method of a set. *model* is a folder or package for SEMANTIC, whose vectors are kept beside it where that can
+    be written. Raises InputError, NotFound for a method.
     """
     names, notes = chosen(methods, votes, model)
     known_methods = dict(METHODS)
@@ -110,19 +116,30 @@ def relevance(
         path = semantic.find(model, Path())
         kept = path.with_suffix(".vectors") if os.access(path.parent, os.W_OK) else Path(":memory:")
         known_methods[SEMANTIC] = partial(ours, meaning=semantic.Semantic(path, kept))
-    known = papers(paper_files)
+    values: dict[str, list[NDArray[np.float64]]] = {name: [] for name in names}
+    size = 0
+    for paper_files, topic_file in sets:
+        known = papers(paper_files)
+        size += len(known)
+        tasks, left_out = _tasks(topic_file, known, votes, seed)
+        notes += left_out
+        for name in names:
+            values[name].append(judge(known_methods[name], known, tasks, seed))
+            step()
+    others = zip(*(rows for name, rows in values.items() if not name.startswith(OURS)), strict=True)
+    best = [max(of_set, key=lambda rows: rows[:, 0].mean()) for of_set in others]
+    return _compared({name: np.concatenate(rows) for name, rows in values.items()}, best, size, seed, tuple(notes))
+
+
+def _tasks(topic_file: Path, known: Sequence[Paper], votes: int, seed: int) -> tuple[list[Task], list[str]]:
+    """What is asked, and what cannot be."""
     places = {paper.id: place for place, paper in enumerate(known)}
     judged = topics(topic_file)
     usable = [topic for topic in judged if sum(paper in places for paper in topic.relevant) > 1]
     if not usable:
         raise InputError("no topic has two relevant papers among those given; see --papers", file=str(topic_file))
-    notes += [f"{t.where}: {t.tag!r} has fewer than two relevant papers here" for t in judged if t not in usable]
-    tasks = [task(topic, places, votes, seed) for topic in usable]
-    values = {}
-    for name in names:
-        values[name] = judge(known_methods[name], known, tasks, seed)
-        step()
-    return Relevance(_compared(values, seed), len(tasks), len(known), tuple(notes))
+    few = [f"{t.where}: {t.tag!r} has fewer than two relevant papers here" for t in judged if t not in usable]
+    return [task(topic, places, votes, seed) for topic in usable], few
 
 
 def task(topic: Judged, places: Mapping[str, int], votes: int, seed: int) -> Task:
@@ -154,21 +171,32 @@ def ranked(scores: Rows, hidden: NDArray[np.intp], lots: NDArray[np.intp]) -> ND
     return order[~np.isin(order, hidden)]
 
 
-def _compared(values: Mapping[str, NDArray[np.float64]], seed: int) -> dict[str, Scores]:
+def _compared(
+    values: Mapping[str, NDArray[np.float64]],
+    best: Sequence[NDArray[np.float64]],
+    papers: int,
+    seed: int,
+    left_out: tuple[str, ...],
+) -> Relevance:
     size = len(next(iter(values.values())))
     draws = np.random.default_rng(seed).integers(0, size, (RESAMPLES, size))
-    return {name: _scores(rows, values.get(OURS), draws) for name, rows in values.items()}
+    ours = values.get(OURS)
+    methods = {}
+    for name, found in values.items():
+        columns = dict(zip(MEASURES, found.T, strict=True))
+        means = {measure: float(column.mean()) for measure, column in columns.items()}
+        intervals = {measure: interval(column, draws) for measure, column in columns.items()}
+        methods[name] = Scores(means, intervals, _ahead(ours, found, draws) if name != OURS else None)
+    return Relevance(methods, _ahead(ours, np.concatenate(best), draws) if best else None, size, papers, left_out)
 
 
-def _scores(rows: NDArray[np.float64], ours: NDArray[np.float64] | None, draws: NDArray[np.intp]) -> Scores:
-    columns = dict(zip(MEASURES, rows.T, strict=True))
-    ahead = None
-    if ours is not None and ours is not rows and rows[:, 0].any():
-        ratios = ours[:, 0][draws].sum(axis=1) / np.maximum(rows[:, 0][draws].sum(axis=1), 1e-9)
-        low, high = np.percentile(ratios, (2.5, 97.5))
-        ahead = float(ours[:, 0].sum() / rows[:, 0].sum()), float(low), float(high)
-    means = {measure: float(column.mean()) for measure, column in columns.items()}
-    return Scores(means, {measure: interval(column, draws) for measure, column in columns.items()}, ahead)
+def _ahead(ours: NDArray[np.float64] | None, theirs: NDArray[np.float64], draws: NDArray[np.intp]) -> Ahead | None:
+    """By a paired bootstrap; None where there is nothing to compare."""
+    if ours is None or not theirs[:, 0].any():
+        return None
+    ratios = ours[:, 0][draws].sum(axis=1) / np.maximum(theirs[:, 0][draws].sum(axis=1), 1e-9)
+    low, high = np.percentile(ratios, (2.5, 97.5))
+    return float(ours[:, 0].sum() / theirs[:, 0].sum()), float(low), float(high)
 
 
 # ---------------------------------------------------------------- trend

@@ -97,7 +97,7 @@ def test_the_first_half_never_appears_in_a_ranking(votes, papers, topics, monkey
         return rankings[-1][0]
 
     monkeypatch.setattr(evaluate, "ranked", watched)
-    evaluate.relevance([papers], topics, ["digest", "bm25"], votes)
+    evaluate.relevance([([papers], topics)], ["digest", "bm25"], votes)
     assert len(rankings) == 2 * len(SUBJECTS)
     assert all(len(ranking) == 24 - 3 and not set(ranking) & set(hidden) for ranking, hidden in rankings)
 
@@ -109,34 +109,45 @@ def test_equal_scores_stand_in_the_order_of_the_lots():
 
 def test_methods_stand_side_by_side_with_intervals_and_agree_on_a_second_run(papers, topics):
     steps = []
-    found = evaluate.relevance([papers], topics, step=lambda: steps.append(1))
+    found = evaluate.relevance([([papers], topics)], step=lambda: steps.append(1))
     assert list(found.methods) == ["digest", "keyword", "bm25", "tfidf"]
     assert len(steps) == 4
     assert (found.topics, found.papers) == (3, 24)
     for scores in found.methods.values():
         assert tuple(scores.means) == MEASURES
         assert all(low <= scores.means[m] <= high for m, (low, high) in scores.intervals.items())
-    assert found == evaluate.relevance([papers], topics)
+    assert found == evaluate.relevance([([papers], topics)])
     assert found.methods["digest"].means["recall@50"] == 1
 
 
 def test_how_far_ahead_we_are_is_said_of_the_others(papers, topics):
-    found = evaluate.relevance([papers], topics, ["digest", "keyword"])
+    found = evaluate.relevance([([papers], topics)], ["digest", "keyword"])
     ours, other = (found.methods[name] for name in ("digest", "keyword"))
     assert ours.ahead is None
     assert other.ahead[0] == pytest.approx(ours.means["ndcg@10"] / other.means["ndcg@10"])
     assert other.ahead[1] <= other.ahead[0] <= other.ahead[2]
 
 
+def test_several_sets_are_judged_topic_by_topic_beside_the_best_other_method_of_each(papers, topics):
+    one, two = [([papers], topics)], [([papers], topics)] * 2
+    alone, found = (evaluate.relevance(sets, ["digest", "keyword", "bm25"]) for sets in (one, two))
+    assert (found.topics, found.papers) == (6, 48)
+    best = max(found.methods[name].means["ndcg@10"] for name in ("keyword", "bm25"))
+    ratio, low, high = found.over_best
+    assert ratio == pytest.approx(alone.over_best[0]) == pytest.approx(found.methods["digest"].means["ndcg@10"] / best)
+    assert low <= ratio <= high
+    assert evaluate.relevance(one, ["digest"]).over_best is None
+
+
 def test_a_paper_in_two_files_counts_once(papers, topics):
-    assert evaluate.relevance([papers, papers], topics, ["keyword"]).papers == 24
+    assert evaluate.relevance([([papers, papers], topics)], ["keyword"]).papers == 24
 
 
 def test_a_topic_with_too_few_papers_here_is_left_out_and_named(papers, written):
     topics = written(
         "some.json", [{"tag": "robots", "relevant": ["robots-1", "robots-2"]}, {"tag": "gone", "relevant": ["x"]}]
     )
-    found = evaluate.relevance([papers], topics, ["keyword"])
+    found = evaluate.relevance([([papers], topics)], ["keyword"])
     assert found.topics == 1
     (note,) = found.left_out
     assert "some.json:9: 'gone'" in note
@@ -156,7 +167,7 @@ def test_the_svm_needs_votes_and_its_extra(monkeypatch):
 
 @pytest.mark.skipif(not find_spec("sklearn"), reason="pip install 'digest[evaluate]'")
 def test_with_votes_the_svm_is_among_the_methods(papers, topics):
-    assert evaluate.relevance([papers], topics, votes=2).methods["svm"].means["map"] > 0
+    assert evaluate.relevance([([papers], topics)], votes=2).methods["svm"].means["map"] > 0
 
 
 def test_an_unknown_method_is_named_with_those_there_are():
@@ -218,9 +229,9 @@ def test_topics_that_cannot_be_read_are_named_by_file_and_line(content, message,
 
 def test_topics_of_other_papers_are_no_evaluation(papers, written):
     with pytest.raises(InputError, match="no topic has two relevant papers"):
-        evaluate.relevance([papers], written("t.json", [{"tag": "a", "relevant": ["x", "y"]}]))
+        evaluate.relevance([([papers], written("t.json", [{"tag": "a", "relevant": ["x", "y"]}]))])
     with pytest.raises(InputError, match="no topic has two relevant papers"):
-        evaluate.relevance([papers], written("t.json", "[]"))
+        evaluate.relevance([([papers], written("t.json", "[]"))])
 
 
 # ---------------------------------------------------------------- trend
@@ -306,10 +317,21 @@ def test_relevance_as_json_has_a_number_for_each_method_and_measure(digest, pape
     assert low <= found["methods"]["bm25"]["map"] <= high
 
 
+def test_each_of_several_sets_has_its_own_papers(digest, papers, topics):
+    given = ["--topics", topics, "--topics", topics, "--methods", "digest,keyword"]
+    code, out, _ = digest("relevance", *given, "--papers", papers, "--papers", f"{papers},{papers}", "--json")
+    assert code == 0
+    assert json.loads(out)["topics"] == 6
+    assert len(json.loads(out)["over_best"]) == 3
+    code, _, err = digest("relevance", *given, "--papers", papers)
+    assert code == 2
+    assert "2 --topics need as many --papers" in err
+
+
 def test_relevance_as_a_table_names_methods_and_measures(digest, papers, topics, tmp_path):
     code, out, _ = digest("relevance", "--papers", papers, "--topics", topics, "--votes", "2")
     assert code == 0
-    assert all(word in out for word in ("3 topics, 24 papers", "tfidf", "recall@50", "2 votes"))
+    assert all(word in out for word in ("3 topics, 24 papers", "tfidf", "recall@50", "2 votes", "best other method"))
     assert not (tmp_path / "subscribers.db").exists()
 
 
@@ -371,6 +393,6 @@ def test_what_cannot_be_read_is_told_in_one_line(digest, papers, topics, written
 @pytest.mark.skipif("DIGEST_TEST_DATA" not in os.environ, reason="DIGEST_TEST_DATA does not say where real topics are")
 def test_on_keywords_that_authors_gave_ours_is_not_behind_the_usual_methods():
     data = Path(os.environ["DIGEST_TEST_DATA"]) / "topics"
-    found = evaluate.relevance([data / "venue_papers.jsonl.gz"], data / "author_keyword_topics.json")
+    found = evaluate.relevance([([data / "venue_papers.jsonl.gz"], data / "author_keyword_topics.json")])
     best = max(scores.means["ndcg@10"] for name, scores in found.methods.items() if name != evaluate.OURS)
     assert found.methods[evaluate.OURS].means["ndcg@10"] >= best

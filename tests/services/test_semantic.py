@@ -87,10 +87,10 @@ def test_evaluate_stands_it_beside_the_words_alone(folder, tmp_path, monkeypatch
     Path("topics.json").write_text(
         json.dumps([{"tag": "feline", "relevant": [p["id"] for p in papers if p["title"] == "cat"]}])
     )
-    given = [Path("papers.jsonl")], Path("topics.json")
-    found = evaluate.relevance(*given, ["digest", "digest+semantic"], model="model").methods
+    given = [([Path("papers.jsonl")], Path("topics.json"))]
+    found = evaluate.relevance(given, ["digest", "digest+semantic"], model="model").methods
     assert found["digest+semantic"].means["ndcg@10"] > found["digest"].means["ndcg@10"]
     assert Path("model/tiny.vectors").exists()
-    assert "digest+semantic" in evaluate.relevance(*given, model="model").methods
+    assert "digest+semantic" in evaluate.relevance(given, model="model").methods
     with pytest.raises(NotFound, match="--model"):
         evaluate.chosen(["digest+semantic"], 0)
