@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, or_, select, tuple_, update
+from sqlalchemy import Connection, bindparam, func, insert, select, tuple_, update
 
 from digest.catalog import tables as t
 from digest.catalog.language import language
@@ -95,30 +95,30 @@ class Merge:
             found = select(t.paper_ids).where(tuple_(t.paper_ids.c.scheme, t.paper_ids.c.value).in_(pairs))
             self.by_id |= {(r.scheme, r.value): r.paper_id for r in self.db.execute(found)}
         self._load_papers({*self.by_key.values(), *self.by_id.values()})
-        for some in chunks(self.papers if any(listing.signals for listing in listings) else ()):
-            s = t.signals.c
-            last = select(s.paper_id, s.kind, func.max(s.at)).where(s.source == self.source, s.paper_id.in_(some))
+        if any(listing.signals for listing in listings):
+            s, ours = t.signals.c, self.store.among(t.signals.c.paper_id, self.papers)
+            last = select(s.paper_id, s.kind, func.max(s.at)).where(s.source == self.source, ours)
             rows = self.db.execute(last.group_by(s.paper_id, s.kind))
-            self.observed |= {(paper, kind): at for paper, kind, at in rows}
+            self.observed = {(paper, kind): at for paper, kind, at in rows}
         if self.apart:
             self._load_papers({number for pair in self.apart for number in pair})
         p, known = t.papers.c, t.listings.c
         here = select(p.id, p.part_of).join(t.listings, known.paper_id == p.id).where(known.source == self.source)
-        for some in chunks(self.papers):
-            self.ours |= {r.part_of or r.id: r.id for r in self.db.execute(here.where(p.id.in_(some)))}
+        rows = self.db.execute(here.where(self.store.among(p.id, self.papers)))
+        self.ours = {r.part_of or r.id: r.id for r in rows}
 
     def _load_papers(self, numbers: set[int]) -> None:
-        p, m = t.papers.c, t.merges.c
+        among, p, m = self.store.among, t.papers.c, t.merges.c
         while missing := numbers - self.papers.keys():
-            for some in chunks(missing):
-                for row in self.db.execute(select(t.papers).where(or_(p.id.in_(some), p.part_of.in_(some)))).mappings():
-                    self.papers[row["id"]] = _Known(row["id"], dict(row))
+            wanted = select(t.papers).where(among(p.id, missing) | among(p.part_of, missing))
+            for row in self.db.execute(wanted).mappings():
+                self.papers[row["id"]] = _Known(row["id"], dict(row))
             numbers = {known.row["part_of"] or known.id for known in self.papers.values()}
-        for some in chunks(self.papers):
-            for r in self.db.execute(select(t.paper_ids).where(t.paper_ids.c.paper_id.in_(some))):
-                self._whole(self.papers[r.paper_id]).ids[r.scheme].add(r.value)
-            undone = select(m.part, m.whole).where(m.undone.is_not(None), or_(m.part.in_(some), m.whole.in_(some)))
-            self.apart |= {pair for r in self.db.execute(undone) for pair in ((r.part, r.whole), (r.whole, r.part))}
+        for r in self.db.execute(select(t.paper_ids).where(among(t.paper_ids.c.paper_id, self.papers))):
+            self._whole(self.papers[r.paper_id]).ids[r.scheme].add(r.value)
+        ours = among(m.part, self.papers) | among(m.whole, self.papers)
+        undone = self.db.execute(select(m.part, m.whole).where(m.undone.is_not(None), ours))
+        self.apart |= {pair for r in undone for pair in ((r.part, r.whole), (r.whole, r.part))}
 
     def _whole(self, paper: _Known) -> _Known:
         return self.papers[paper.row["part_of"]] if paper.row["part_of"] else paper

@@ -70,7 +70,7 @@ class Papers:
         p = t.papers.c
         with self._store.read() as db:
             moved = db.execute(select(p.id, p.part_of).where(p.since > after, p.since <= until))
-            wholes = _wholes(db, {r.part_of or r.id for r in moved})
+            wholes = self._wholes(db, {r.part_of or r.id for r in moved})
         found = [(_card(rows), since) for rows in wholes.values() if (since := _since(rows)) and after < since <= until]
         return sorted(found, key=lambda news: (-news[1].timestamp(), news[0].paper))
 
@@ -81,7 +81,7 @@ class Papers:
         with self._store.read() as db:
             rows = db.execute(wanted.where(e.at > after, e.at <= until).order_by(e.at, e.detail))
             last = {r.part_of or r.id: (r.detail, r.at) for r in rows}
-            wholes = _wholes(db, last)
+            wholes = self._wholes(db, last)
         return [(_card(rows), since, *last[n]) for n, rows in sorted(wholes.items()) if (since := _since(rows))]
 
     def history(self, until: datetime, most: int) -> list[tuple[Card, bool]]:
@@ -95,15 +95,13 @@ class Papers:
 
     def signals(self, papers: Iterable[int], until: datetime) -> list[Signal]:
         """Every observation of these papers (and what is part of them) up to *until*, oldest first."""
-        s, p = t.signals.c, t.papers.c
-        found: list[Signal] = []
+        s, p, wholes = t.signals.c, t.papers.c, [*papers]
+        among = self._store.among
         with self._store.read() as db:
-            for chunk in chunks(papers):
-                parts = {r.id: r.part_of for r in db.execute(select(p.id, p.part_of).where(p.part_of.in_(chunk)))}
-                seen = select(t.signals).where(s.paper_id.in_([*chunk, *parts]), s.at <= until)
-                for r in db.execute(seen.order_by(s.at, s.id)):
-                    found.append(Signal(parts.get(r.paper_id, r.paper_id), r.source, r.kind, r.value, r.at))
-        return found
+            parts = dict(db.execute(select(p.id, p.part_of).where(among(p.part_of, wholes))).all())
+            seen = select(t.signals).where(among(s.paper_id, [*wholes, *parts]), s.at <= until).order_by(s.at, s.id)
+            rows = db.execute(seen).all()
+        return [Signal(parts.get(r.paper_id, r.paper_id), r.source, r.kind, r.value, r.at) for r in rows]
 
     def gains(self, now: datetime) -> dict[tuple[int, str, str], float]:
         """By how much each count grew in the day before *now*, by paper, source and kind; those of the last two weeks.
@@ -144,8 +142,8 @@ class Papers:
         """Papers as they are now, that of a part being the whole's; those that do not exist are left out."""
         p = t.papers.c
         with self._store.read() as db:
-            known = [r for some in chunks(numbers) for r in db.execute(select(p.id, p.part_of).where(p.id.in_(some)))]
-            wholes = _wholes(db, {r.part_of or r.id for r in known})
+            known = db.execute(select(p.id, p.part_of).where(self._store.among(p.id, numbers))).all()
+            wholes = self._wholes(db, {r.part_of or r.id for r in known})
         return {r.id: _card(wholes[r.part_of or r.id]) for r in known}
 
     def newest(self, most: int) -> list[Card]:
@@ -154,7 +152,7 @@ class Papers:
         wanted = select(p.id).where(p.since.is_not(None), p.part_of.is_(None)).order_by(p.since.desc(), p.id)
         with self._store.read() as db:
             numbers = list(db.scalars(wanted.limit(most)))
-            wholes = _wholes(db, numbers)
+            wholes = self._wholes(db, numbers)
         return [_card(wholes[number]) for number in numbers]
 
     def count(self) -> int:
@@ -225,9 +223,9 @@ class Papers:
                 if link in r.links and (r.at is None or (now - r.at >= OFTEN and look_again(age, now - r.at))):
                     due.append((r.at or r.since - WATCHED, r))
             ids: dict[int, dict[str, str]] = defaultdict(dict)
-            for some in chunks(r.id for _, r in due):
-                for i in db.execute(select(t.paper_ids).where(t.paper_ids.c.paper_id.in_(some))):
-                    ids[i.paper_id][i.scheme] = i.value
+            named = self._store.among(t.paper_ids.c.paper_id, [r.id for _, r in due])
+            for i in db.execute(select(t.paper_ids).where(named)):
+                ids[i.paper_id][i.scheme] = i.value
         due.sort(key=lambda pair: pair[0])
         return tuple(
             Listing(source, f"{r.id} {url}", r.title, ids=ids[r.id], links={link: url}, announced=r.since)
@@ -240,11 +238,10 @@ class Papers:
         of, merges = (t.paper_ids, t.listings, t.signals, t.events, t.picks), t.merges.c
         with self._store.read() as db:
             whole = _top(db, number)
-            rows = _wholes(db, [whole])[whole]
+            rows = self._wholes(db, [whole])[whole]
             numbers = [row.id for row in rows]
-            ids, listings, signals, events, picks = (
-                [r for r in db.execute(select(table).where(table.c.paper_id.in_(numbers)))] for table in of
-            )
+            found = (db.execute(select(table).where(table.c.paper_id.in_(numbers))).all() for table in of)
+            ids, listings, signals, events, picks = found
             joined = select(t.merges).where(merges.part.in_(numbers) | merges.whole.in_(numbers)).order_by(merges.id)
             return Record(
                 _card(rows),
@@ -259,6 +256,14 @@ class Papers:
                 [(r.at, r.part, r.whole, r.reason, r.undone) for r in db.execute(joined)],
             )
 
+    def _wholes(self, db: Connection, numbers: Collection[int]) -> dict[int, list[Any]]:
+        """The rows of papers, each followed by those of its parts."""
+        p, found = t.papers.c, dict[int, list[Any]]()
+        either = self._store.among(p.id, numbers) | self._store.among(p.part_of, numbers)
+        for row in db.execute(select(t.papers).where(either).order_by(p.part_of.is_not(None), p.id)):
+            found.setdefault(row.part_of or row.id, []).append(row)
+        return found
+
 
 def _top(db: Connection, number: int) -> int:
     """The paper that *number* is or is a part of. Raises NotFound."""
@@ -271,17 +276,6 @@ def _top(db: Connection, number: int) -> int:
 def _members(db: Connection, whole: int) -> list[int]:
     """The paper and its parts."""
     return [*db.scalars(select(t.papers.c.id).where((t.papers.c.id == whole) | (t.papers.c.part_of == whole)))]
-
-
-def _wholes(db: Connection, numbers: Collection[int]) -> dict[int, list[Any]]:
-    """The rows of papers, each followed by those of its parts."""
-    p = t.papers.c
-    found: dict[int, list[Any]] = {}
-    for some in chunks(numbers):
-        wanted = select(t.papers).where(p.id.in_(some) | p.part_of.in_(some)).order_by(p.part_of.is_not(None), p.id)
-        for row in db.execute(wanted):
-            found.setdefault(row.part_of or row.id, []).append(row)
-    return found
 
 
 def _gained(seen: Sequence[tuple[datetime, float]], after: datetime) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import delete, select
 
 from digest.catalog import tables as t
-from digest.catalog.store import Store, chunks
+from digest.catalog.store import Store
 
 
 class Votes:
@@ -22,11 +22,11 @@ class Votes:
         """The same vote on several papers, in one transaction."""
         v = t.votes
         with self._store.write() as db:
-            for some in chunks(papers):
-                db.execute(delete(v).where((v.c.subscriber_id == subscriber) & v.c.paper_id.in_(some)))
-                said = {"subscriber_id": subscriber, "value": 1 if value > 0 else -1, "at": now, "origin": origin}
-                if value:
-                    db.execute(self._store.ignoring(v), [said | {"paper_id": paper} for paper in some])
+            before = (v.c.subscriber_id == subscriber) & self._store.among(v.c.paper_id, papers)
+            db.execute(delete(v).where(before))
+            said = {"subscriber_id": subscriber, "value": 1 if value > 0 else -1, "at": now, "origin": origin}
+            if value and papers:
+                db.execute(self._store.ignoring(v), [said | {"paper_id": paper} for paper in papers])
 
     def of(self, subscribers: Collection[int]) -> dict[int, tuple[tuple[int, int], ...]]:
         """(paper, +1 or -1) by subscriber, the oldest vote first; who has not voted is left out."""
