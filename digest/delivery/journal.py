@@ -93,6 +93,7 @@ class Journal:
 
     def forget(self, ids: Iterable[int]) -> None:
         """Drops what the ledger knows by now; what others began or ended meanwhile stays."""
+        self.flush()  # else an end that still waits would come back
         with self._writing:
             self._log.forget(ids)
 

@@ -131,6 +131,14 @@ def test_what_the_database_knows_is_forgotten_and_the_rest_stays(journal: Journa
     assert replayed(path) == {4: None}
 
 
+def test_an_end_that_waits_for_the_next_begin_is_forgotten_too(journal: Journal, path: Path):
+    journal.begin(1)
+    journal.end(reply(1, 451), wait=False)
+    journal.forget([1])
+    journal.begin(2)
+    assert replayed(path) == {2: None}
+
+
 def test_opening_keeps_what_the_last_process_left(path: Path):
     with closing(opened(path)) as first:
         first.begin(1)
