@@ -227,7 +227,7 @@ class Store:
         into = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES "  # noqa: S608  names of ours
         row = f"({', '.join(['?' if self.sqlite else '%s'] * len(columns))})"
         new = 0
-        for rows in chunks(zip(*values, strict=True), 200):
+        for rows in chunks(zip(*values, strict=True), 500):
             statement = f"{into}{', '.join([row] * len(rows))} ON CONFLICT DO NOTHING"
             new += db.exec_driver_sql(statement, (*chain(*rows),), {"preserve_rowcount": True}).rowcount
         return new

@@ -3,6 +3,7 @@
 import gc
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -57,7 +58,7 @@ SILENCE = 3
 MEMORY = timedelta(days=31)
 """picks of digests this young are not picked again"""
 
-CHUNK = 2_000
+CHUNK = 1_000
 
 SETTLED, HISTORY = timedelta(days=7), 20_000
 """how old papers are when it is clear whether they trended, and how many of them are learned from"""
@@ -127,12 +128,14 @@ class Publish:
     """who knows what an edition waits for or lacks; asked for only when one opens"""
     meaning: Meaning | None = None
     """a sentence-embedding model, if there is one"""
-    engine: Callable[["Publish"], Engine] = lambda self: Local({"compose": self.compose_chunk})
+    engine: Callable[["Publish"], Engine] = lambda self: Local({"compose": self._ahead})
     _edition: Edition | None = field(default=None, repr=False)
     _pages: dict[tuple[int, str | None, int], Picks] = field(default_factory=dict, repr=False)
     _shared: tuple[Edition, Past, list[Topic]] | None = field(default=None, repr=False)
     """what the chunks of one call have in common"""
     _composed: Counter[str] = field(default_factory=Counter, init=False, repr=False)
+    _writer: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1), init=False, repr=False)
+    _writing: Future[int] | None = field(default=None, init=False, repr=False)
     _told: Callable[[], None] = field(default=lambda: None, init=False, repr=False)
     _ranker: tuple[int, list[Topic], Ranker] | None = field(default=None, repr=False)
 
@@ -226,17 +229,32 @@ class Publish:
             before = self._composed.total()
             total = before + CHUNK * len(chunks)
             self._told = lambda: progress(pace(self._composed.total(), total, began))  # noqa: B023  told at once
-            self.engine(self).map("compose", [f"{first}-{last}" for first, last in chunks])
+            try:
+                self.engine(self).map("compose", [f"{first}-{last}" for first, last in chunks])
+            finally:
+                self._written()
             if self._composed.total() == before:
                 break  # whoever is still due waits for an edition
         return self._composed
 
     def compose_chunk(self, chunk: ChunkId) -> None:
         """The due turns of subscribers FIRST-LAST; running it twice adds nothing (UNIQUE(subscriber, turn))."""
+        self._ahead(chunk)
+        self._written()
+
+    def _ahead(self, chunk: ChunkId) -> None:
+        """The same, but it is still being written when the next chunk may begin."""
         with _unswept():
-            written = self._compose(chunk)
-        self._composed.update(c.skipped or "pending" for c in written)
+            composed = self._compose(chunk)
+        self._composed.update(c.skipped or "pending" for c in composed)
         self._told()
+        self._written(self._writer.submit(self.catalog.deliveries.add, composed))
+
+    def _written(self, following: Future[int] | None = None) -> None:
+        """Waits until the last chunk is written, and raises what went wrong with it."""
+        last, self._writing = self._writing, following
+        if last:
+            last.result()
 
     def _compose(self, chunk: ChunkId) -> list[Composed]:
         now = self.clock()
@@ -247,7 +265,6 @@ class Publish:
         timely = [d for d in due if d.turn.due < waits_from and not _late(d, now)]
         if edition := self.edition():
             composed += self._digests(edition, timely, now)
-        self.catalog.deliveries.add(composed)
         return composed
 
     def _waits_from(self, now: datetime) -> datetime:

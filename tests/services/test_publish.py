@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from factories import NOW, batch, listing, topic
 
-from digest.errors import NotFound
+from digest.errors import CatalogError, NotFound
 from digest.model import WELCOME, Cadence, Interest, Schedule, Skipped, State, pack
 
 WEEK = timedelta(days=7)
@@ -117,6 +117,27 @@ def test_composing_tells_how_far_it_is(app, papers, monkeypatch):
     app.publish.compose(told.append)
     assert [pace.partition(",")[0] for pace in told] == ["2 of 4", "4 of 4"]
     assert gc.isenabled()
+
+
+def test_a_chunk_that_cannot_be_written_keeps_no_other_from_it_and_is_tried_again(app, papers, monkeypatch):
+    monkeypatch.setattr("digest.services.publish.CHUNK", 1)
+    papers("retrieval")
+    app.publish.open()
+    for n in range(3):
+        add(app, f"reader{n}@example.org")
+    real = app.catalog.deliveries.add
+
+    def add_but_one(composed):
+        if composed[0].digest.subscriber == 2:
+            raise CatalogError("disk full")
+        return real(composed)
+
+    monkeypatch.setattr(app.catalog.deliveries, "add", add_but_one)
+    with pytest.raises(CatalogError, match="disk full"):
+        app.publish.compose()
+    assert [number for number, _ in rows(app)] == [1, 3]
+    monkeypatch.setattr(app.catalog.deliveries, "add", real)
+    assert app.publish.compose() == {"pending": 1}
 
 
 def test_a_paper_that_was_sent_is_not_sent_again(app, papers, clock):
