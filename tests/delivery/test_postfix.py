@@ -47,9 +47,8 @@ def relay(tmp_path: Path, world: World, onward: Scripted) -> Iterator[Postfix]:
 
 @pytest.fixture
 def app(world: World) -> Iterator[App]:
-    app = world.app()
-    yield app
-    app.catalog.store.engine.dispose()
+    with world.app() as app:
+        yield app
 
 
 def test_its_reports_come_back_and_only_the_unknown_are_never_mailed_again(app: App, relay: Postfix, onward: Scripted):

@@ -30,13 +30,12 @@ def once_each(world: World, rounds: int) -> None:
     crowd += [context.Process(target=deliver, args=work) for _ in range(WORKERS)]
     for each in crowd:
         each.start()
-    app = world.app()
-    for number in range(rounds):
-        now = NOW + timedelta(days=number)
-        app.catalog.papers.take("arxiv", batch(listing(announced=now)), now)
-        start.wait(120)
-        end.wait(120)
-    app.catalog.store.engine.dispose()
+    with world.app() as app:
+        for number in range(rounds):
+            now = NOW + timedelta(days=number)
+            app.catalog.papers.take("arxiv", batch(listing(announced=now)), now)
+            start.wait(120)
+            end.wait(120)
     for each in crowd:
         each.join(60)
         assert each.exitcode == 0
@@ -44,23 +43,20 @@ def once_each(world: World, rounds: int) -> None:
 
 
 def subscribe(world: World) -> None:
-    app = world.app()
-    for n in range(world.people):
-        app.subscriptions.add(f"r{n}@example.org", Interest(), Schedule(), "asked", after=NOW - timedelta(days=1))
-    app.catalog.store.engine.dispose()
+    with world.app() as app:
+        for n in range(world.people):
+            app.subscriptions.add(f"r{n}@example.org", Interest(), Schedule(), "asked", after=NOW - timedelta(days=1))
 
 
 def without_a_key(world: World) -> None:
     """The build with no unique key on the turn."""
-    app = world.app()
-    with app.catalog.store.engine.connect() as db:
+    with world.app() as app, app.catalog.store.engine.connect() as db:
         old = db.exec_driver_sql("SELECT sql FROM sqlite_master WHERE name = 'digests'").scalar_one()
         new = old.replace("UNIQUE (subscriber_id, turn)", "CHECK (1)")
         assert new != old
         for statement in ("PRAGMA foreign_keys = OFF", "DROP TABLE digests", new):
             db.exec_driver_sql(statement)
         db.exec_driver_sql("COMMIT")
-    app.catalog.store.engine.dispose()
 
 
 def schedule(path: Path, rounds: int, people: int, start: Barrier, end: Barrier) -> None:

@@ -130,9 +130,7 @@ def waiting(bench: Bench, world: World, sink: SmtpSink | Scripted, kills: int, *
     """Killed by the clock while the reply to a final dot is awaited."""
     with sink(*options):
         for _ in range(max(2, kills)):
-            before = sink.count
-            process = world.start()
-            wait_until(lambda: process.code is not None or sink.count > before, 30)  # noqa: B023
+            process = world.begun(sink)
             time.sleep(bench.chance.random() * (1 if options else 0.3))
             process.kill()
             process.said()
@@ -230,10 +228,9 @@ def f7(bench: Bench) -> Result:
         world.run("resume")
         sink.refuse = lambda recipient: None
         world.finish()
-    app = world.app()
-    marks = [app.links.fingerprint(f"r{n}@example.org") for n in range(world.people)]
-    barred = [n for n, mark in enumerate(marks) if app.catalog.consents.suppressed(mark)]
-    app.catalog.store.engine.dispose()
+    with world.app() as app:
+        marks = [app.links.fingerprint(f"r{n}@example.org") for n in range(world.people)]
+        barred = [n for n, mark in enumerate(marks) if app.catalog.consents.suppressed(mark)]
     only_unknown = barred == list(range(0, half, 10))
     paused = code == 6 and "5.7.515" in said and rest >= world.people - half - 20
     return result(world, world.judge(sink.taken), only_unknown_suppressed=only_unknown, paused=paused)
@@ -259,9 +256,7 @@ def f9(bench: Bench) -> Result:
     sink, failures = bench.scripted(world, delay=lambda recipient: 0.005), 0
     with sink():
         for _ in range(max(3, bench.kills // 5)):
-            before = sink.count
-            process = world.start(busy=200, claim=5)
-            wait_until(lambda: process.code is not None or sink.count > before)  # noqa: B023
+            process = world.begun(sink, busy=200, claim=5)
             time.sleep(bench.chance.random() / 10)
             with sqlite3.connect(world.folder / "subscribers.db", timeout=30, isolation_level=None) as lock:
                 lock.execute("BEGIN IMMEDIATE")
@@ -294,9 +289,7 @@ def full_disk(bench: Bench) -> Result:
     sink, failures = Scripted(outside, world.port, delay=lambda recipient: 0.005), 0
     with sink():
         for _ in range(max(3, bench.kills // 10)):
-            before = sink.count
-            process = world.start(claim=20)
-            wait_until(lambda: process.code is not None or sink.count > before)  # noqa: B023
+            process = world.begun(sink, claim=20)
             filler = fill(world.folder)
             process.said()
             failures += process.code in (5, 6)
@@ -335,18 +328,16 @@ def f13(bench: Bench, rounds: int = 50, name: str = "f13", **settings: object) -
 
 def f18(bench: Bench) -> Result:
     """While a slow run goes on, one reader leaves, one is erased, one bounces: none of them is mailed any more."""
-    world, app = (w := bench.world("f18", connections=2)), w.app()
-    gone = [app.catalog.subscribers.by_address(f"r{n * world.people // 10}@example.org") for n in (5, 6, 7)]
+    world = bench.world("f18", connections=2)
     sink = bench.scripted(world, delay=lambda recipient: 2.5 / world.people)
-    with sink():
-        process = world.start()
-        wait_until(lambda: process.code is not None or sink.count)
+    with world.app() as app, sink():
+        gone = [app.catalog.subscribers.by_address(f"r{n * world.people // 10}@example.org") for n in (5, 6, 7)]
+        process = world.begun(sink)
         app.subscriptions.leave(app.links.sign(Purpose.UNSUBSCRIBE, gone[0].public_id))
         app.subscriptions.erase(gone[1])
         app.catalog.consents.suppress(app.links.fingerprint(gone[2].address), "bounced", NOW)
         in_time = sink.count < world.people // 3
         process.said()
-    app.catalog.store.engine.dispose()
     honoured = not {one.recipient for one in sink.taken} & {person.address for person in gone}
     return result(world, world.judge(sink.taken), honoured=honoured, in_time=in_time)
 
@@ -358,9 +349,7 @@ def f19(bench: Bench) -> Result:
     times = max(3, bench.kills * 3 // 4)
     with sink():
         for turn in range(times):
-            before = sink.count
-            process = world.start()
-            wait_until(lambda: process.code is not None or sink.count > before)  # noqa: B023
+            process = world.begun(sink)
             time.sleep(bench.chance.random() * 0.01 * world.people / times)
             process.terminate()
             process.said()
@@ -406,9 +395,7 @@ def f25(bench: Bench) -> Result:
     relay = Postfix(bench.folder / "f25-postfix", world.port, onward.port)
     with onward(), relay():
         for _ in range(bench.kills):
-            seen = onward.count
-            process = world.start(claim=10)
-            wait_until(lambda: process.code is not None or onward.count > seen)  # noqa: B023
+            process = world.begun(onward, claim=10)
             time.sleep(bench.chance.random() / 20)
             for each in bench.chance.sample((process.kill, relay.kill), 2):
                 each()
@@ -447,9 +434,7 @@ def f9_server(bench: Bench) -> Result:
         sink, failures = bench.scripted(world, delay=lambda recipient: 0.005), 0
         with sink():
             for _ in range(max(3, bench.kills // 5)):
-                before = sink.count
-                process = world.start(claim=20)
-                wait_until(lambda: process.code is not None or sink.count > before)  # noqa: B023
+                process = world.begun(sink, claim=20)
                 time.sleep(bench.chance.random() / 5)
                 running.kill()
                 world.kills += 1

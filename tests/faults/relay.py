@@ -57,21 +57,7 @@ anvil unix - - n - 1 anvil
 postlog unix-dgram n - n - 1 postlogd
 """
 
-
-QUEUES = (
-    "active",
-    "bounce",
-    "corrupt",
-    "defer",
-    "deferred",
-    "flush",
-    "hold",
-    "incoming",
-    "private",
-    "public",
-    "saved",
-    "trace",
-)
+QUEUES = "active bounce corrupt defer deferred flush hold incoming private public saved trace"
 
 
 class Postfix:
@@ -82,7 +68,7 @@ class Postfix:
         self.bounces = folder / "mail" / "bounces"
         folder.mkdir(mode=0o755)
         (folder / "queue/pid").mkdir(parents=True)
-        for name in ("data", *(f"queue/{queue}" for queue in QUEUES)):
+        for name in ("data", *(f"queue/{queue}" for queue in QUEUES.split())):
             (folder / name).mkdir()
             shutil.chown(folder / name, "postfix")
         (folder / "mail").mkdir()

@@ -52,14 +52,15 @@ class Heap:
     def pile_up(self, chance: Random) -> None:
         for name in ("new", "cur", "tmp"):
             (self.folder / name).mkdir(parents=True)
-        app = self.world.app()
-        claimed = app.catalog.deliveries.claim(self.world.people, "", NOW)
-        app.catalog.deliveries.fold([Settled(d.digest.id, State.SENT) for d in claimed], "", NOW)
-        for delivery in claimed:
-            n, sender = delivery.digest.subscriber - 1, app.printing.return_path(delivery.digest.id)
-            for copy in range(COPIES):
-                (self.folder / "new" / f"{chance.random():.12f}.{n}.{copy}").write_bytes(self.report(n, sender, chance))
-        app.catalog.store.engine.dispose()
+        with self.world.app() as app:
+            claimed = app.catalog.deliveries.claim(self.world.people, "", NOW)
+            app.catalog.deliveries.fold([Settled(d.digest.id, State.SENT) for d in claimed], "", NOW)
+            for delivery in claimed:
+                n, sender = delivery.digest.subscriber - 1, app.printing.return_path(delivery.digest.id)
+                for copy in range(COPIES):
+                    (self.folder / "new" / f"{chance.random():.12f}.{n}.{copy}").write_bytes(
+                        self.report(n, sender, chance)
+                    )
         with next((self.folder / "new").glob(f"*.{self.readers(KINDS[0])[0]}.0")).open("ab") as large:
             large.write(b"papers and more papers\n" * 1_300_000)
 
@@ -86,23 +87,19 @@ class Heap:
     def judge(self) -> Judgement:
         """Lost: a report without its consequence that is not in quarantine. Doubled: counted more than once."""
         kept = [int(path.name.split(".")[2]) for path in self.folder.with_name("Maildir-quarantine").glob("*")]
-        app = self.world.app()
-        marks = [app.links.fingerprint(f"r{n}@example.org") for n in range(self.world.people)]
-        with app.catalog.store.engine.connect() as db:
-            points = dict(db.exec_driver_sql("SELECT fingerprint, points FROM bounce_scores").all())
-        barred = app.catalog.consents.barred(set(marks))
-        ours = sum(app.catalog.feedback.refused(NOW - DAY).values())
-        app.catalog.store.engine.dispose()
+        with self.world.app() as app:
+            marks = [app.links.fingerprint(f"r{n}@example.org") for n in range(self.world.people)]
+            with app.catalog.store.engine.connect() as db:
+                points = dict(db.exec_driver_sql("SELECT fingerprint, points FROM bounce_scores").all())
+            barred = app.catalog.consents.barred(set(marks))
+            ours = sum(app.catalog.feedback.refused(NOW - DAY).values())
+            states = app.catalog.deliveries.counts()
         hard, soft, blaming, forged, cut = map(self.readers, KINDS)
         lost = [n for n in hard if marks[n] not in barred] + [n for n in soft if marks[n] not in points]
         lost += [n for n in forged if kept.count(n) < COPIES]
         lost += [n for n in cut if kept.count(n) < COPIES and marks[n] not in barred and marks[n] not in points]
-        wrong = [n for n in (*soft, *blaming, *forged) if marks[n] in barred] + [
-            n for n in forged if marks[n] in points
-        ]
+        wrong = [n for n in (*soft, *blaming, *forged) if marks[n] in barred or (n in forged and marks[n] in points)]
         flaws = [*self.world.complaints, *(f"reader {n} is blamed for what is not theirs" for n in wrong)]
-        left = len(list((self.folder / "new").iterdir()))
+        missing = len(list((self.folder / "new").iterdir())) + max(0, len(blaming) - ours)
         doubled = sum(points[mark] - 1 for mark in points) + max(0, ours - len(blaming))
-        return Judgement(
-            len(lost) + left + max(0, len(blaming) - ours), doubled, app.catalog.deliveries.counts(), flaws
-        )
+        return Judgement(len(lost) + missing, doubled, states, flaws)

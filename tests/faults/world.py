@@ -8,8 +8,8 @@ import shutil
 import signal
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from multiprocessing import get_context
@@ -19,7 +19,7 @@ from random import Random
 from factories import NOW, batch, candidate, card, listing, pick
 from faults import launch
 from faults.launch import ELSEWHERE, POINTS, SELDOM
-from faults.sinks import Taken, free_port
+from faults.sinks import Scripted, SmtpSink, Taken, free_port, wait_until
 
 from digest import config, links
 from digest.app import App
@@ -103,22 +103,25 @@ class World:
         self.settings |= settings
         self.path.write_text(CONFIG.format(port=self.port, **self.settings))
 
-    def app(self, now: datetime = NOW) -> App:
-        return App(config.load(self.path), lambda: now)
+    @contextmanager
+    def app(self) -> Iterator[App]:
+        app = App(config.load(self.path), lambda: NOW)
+        try:
+            yield app
+        finally:
+            app.catalog.store.engine.dispose()
 
     def compose(self) -> None:
         """Everybody is owed one digest. Made once, and copied for the next world of that size, where that is easy."""
         if self.settings["database"] != ONE_FILE:
             links.create(self.folder / "digest.keys")
-            app = self.app()
-            owe(app, self.people)
-            app.catalog.store.engine.dispose()
+            with self.app() as app:
+                owe(app, self.people)
             return
         kept = self.folder.parent / f"composed-{self.people}"
         if not kept.exists():
-            app = self.app()
-            owe(app, self.people)
-            app.catalog.store.engine.dispose()
+            with self.app() as app:
+                owe(app, self.people)
             kept.mkdir()
             for file in self.folder.glob("*.[dk]*"):
                 shutil.copy2(file, kept)
@@ -130,6 +133,12 @@ class World:
     def start(self, *command: str, now: datetime = NOW, **script: object) -> "Program":
         """*script*: see `launch.prepare`."""
         return Program(script, ["--config", str(self.path), "--now", now.isoformat(), *(command or ("deliver",))])
+
+    def begun(self, sink: SmtpSink | Scripted, **script: object) -> "Program":
+        """A run that has handed over a message, or is over."""
+        before, process = sink.count, self.start(**script)
+        wait_until(lambda: process.code is not None or sink.count > before)
+        return process
 
     def run(self, *command: str, now: datetime = NOW, **script: object) -> tuple[int, str]:
         """Exit code and what was said; counts the kills."""
@@ -162,11 +171,8 @@ class World:
                 return
 
     def counts(self) -> dict[State, int]:
-        app = self.app()
-        try:
+        with self.app() as app:
             return app.catalog.deliveries.counts()
-        finally:
-            app.catalog.store.engine.dispose()
 
     def open(self) -> int:
         counts = self.counts()
@@ -180,16 +186,15 @@ class World:
         rows: dict[tuple[int, str], list[Delivery]] = defaultdict(list)
         known: set[Taken] = set()
         unfinished = unstored = 0
-        app = self.app()
-        addresses = {person.id: person.address for person in app.catalog.subscribers.all()}
-        for row in app.catalog.deliveries.of():
-            rows[row.digest.subscriber, row.digest.turn].append(row)
-            mail = Taken(addresses.get(row.digest.subscriber, "erased"), f"<{row.digest.message_id}>")
-            known.add(mail)
-            unfinished += row.state not in LAST
-            unstored += row.state is State.SENT and not copies[mail]
-        states = app.catalog.deliveries.counts()
-        app.catalog.store.engine.dispose()
+        with self.app() as app:
+            addresses = {person.id: person.address for person in app.catalog.subscribers.all()}
+            for row in app.catalog.deliveries.of():
+                rows[row.digest.subscriber, row.digest.turn].append(row)
+                mail = Taken(addresses.get(row.digest.subscriber, "erased"), f"<{row.digest.message_id}>")
+                known.add(mail)
+                unfinished += row.state not in LAST
+                unstored += row.state is State.SENT and not copies[mail]
+            states = app.catalog.deliveries.counts()
         flaws = [
             *self.complaints,
             *(f"turn {turn} of {who} has {len(them)} rows" for (who, turn), them in rows.items() if len(them) > 1),
