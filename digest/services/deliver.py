@@ -108,7 +108,7 @@ class Deliver:
             with closing(log):
                 had = log.adopt(lease.number)
                 journal = Journal(log)
-                if lease.before and (had is None or had > lease.before or log.copied):
+                if lease.before and (log.copied or (had > lease.before if had is not None else self._begun())):
                     self.catalog.deliveries.pause(COPY, self.clock())
                 report.recovered = self._recover(lease, journal, whole=had is not None)
                 report.paused = self.catalog.deliveries.paused()
@@ -117,6 +117,11 @@ class Deliver:
                     _Run(self, lease, journal, report, progress).work()
             self._audit(report, lease)
         return report
+
+    def _begun(self) -> bool:
+        """Whether anything ever was sent: a first run that dies before its journal is there leaves only its lease."""
+        counts = self.catalog.deliveries.counts()
+        return any(number for state, number in counts.items() if state not in (State.PENDING, State.SKIPPED))
 
     def _allowed(self) -> None:
         if self.problems:

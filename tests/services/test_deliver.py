@@ -253,6 +253,20 @@ def test_what_a_provider_calls_a_message_outlives_a_crash_before_the_ledger_know
     assert app.catalog.feedback.recipients([], {"0100-1": 0})["0100-1"].subscriber == 1
 
 
+@pytest.mark.sqlite
+def test_a_first_run_that_dies_before_its_journal_is_there_is_not_taken_for_a_copy(app, line, owed, monkeypatch):
+    def die(*_):
+        raise Killed
+
+    owed(2)
+    with monkeypatch.context() as patched:
+        patched.setattr("digest.delivery.journal.os.replace", die)
+        with pytest.raises(Killed):
+            app.deliver.deliver()
+    assert app.deliver.deliver().paused is None
+    assert states(app) == {State.SENT: 2}
+
+
 def test_on_hold_a_message_in_doubt_waits_for_a_person(make_app, app, line, owed):
     owed(1)
     line.says = [(Phase.FINAL, 0, "connection lost")]
