@@ -269,7 +269,10 @@ class Pick(NamedTuple):
     reasons: tuple[Reason, ...]
 
 
-_PICK = struct.Struct("<HeBHBH")  # ordinal, score (half precision), two reasons: 10 bytes
+FROZEN = {"ordinal": "H", "score": "e", "c1": "B", "r1": "H", "c2": "B", "r2": "H"}
+"""a pick as it is frozen, in the letters of `struct`, little-endian: score in half precision, two reasons; 10 bytes"""
+
+_PICK = struct.Struct("<" + "".join(FROZEN.values()))
 
 
 def pack(picks: Iterable[Pick]) -> bytes:

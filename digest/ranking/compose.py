@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from digest import model
 from digest.model import Candidate, Picks, ReasonCode, Steering, Topic
 from digest.ranking.arrays import REFS, Candidates, Places, Wish
 from digest.ranking.features import FEATURES, NOTHING, Excluded
@@ -30,7 +31,7 @@ UNUSUAL, AMONG = 0.05, 16  # and one that is worth a look beyond them, for each 
 PROMISE = 0.5  # the trend that a paper may come to, by the chance that it will
 FITTING = 0.5  # relevance to a new topic from which it brings back what was sent before
 BARRED = -1e6  # the score of what must not be picked
-FROZEN = np.dtype([("ordinal", "<u2"), ("score", "<f2"), ("c1", "u1"), ("r1", "<u2"), ("c2", "u1"), ("r2", "<u2")])
+FROZEN = np.dtype([(name, f"<{kind}") for name, kind in model.FROZEN.items()])
 """a pick as `model.pack` freezes it"""
 
 LOSS = np.arange(256, dtype=np.float32) * np.float32(ALIKE / 255)  # of score, by likeness
