@@ -56,6 +56,7 @@ LOWER, HIGHER = 0.28, 0.46  # and what all evidence of latent directions adds, t
 ABSTRACT_ONLY = 0.6  # a phrase that the title does not hold
 COMMON = 20  # words of more papers, and of more than one in so many, do not make two papers alike
 SLIGHT = 0.2  # likeness that means nothing
+PASSING = 0.4  # how often two papers come back to a word, as long as we know no better
 TELLS = 0.01  # of it a word must make so much to be named: a word that neither text returns to does not
 
 _ES = re.compile(r"(?<=\w)(?:(?<=[cs]h)|(?<=ss)|(?<=zz)|(?<=x))e$")
@@ -121,6 +122,7 @@ class Texts:
         unit = self._weighed(counts.copy())
         self._by_column, self._unit, self._unit_by_column = counts.T.tocsr(), unit, unit.T.tocsr()
         self._most = unit.max(axis=0).toarray() if self._size else np.zeros(unit.shape[1], dtype=np.float32)
+        self._returned = (np.maximum(counts.sum(axis=0) - found, 0) + PASSING) / (found + 2)
         title = np.flatnonzero(field & 1 == 0)
         self._title_by_column = self._others(column[title], field[title], self._size).T.tocsr()
         self._axes = self._latent()
@@ -308,10 +310,10 @@ class Texts:
         return told
 
     def worth(self, query: Query, place: int) -> dict[int, float]:
-        """What each column of a query adds to the likeness of a paper with it."""
+        """How well each column of a query tells why a paper fits it: rare words, and such as papers come back to."""
         row = slice(*self._unit.indptr[place : place + 2])
         held = dict(zip(self._unit.indices[row].tolist(), self._unit.data[row].tolist(), strict=True))
-        return {column: weight * held[column] for column, weight in query.weights.items() if column in held}
+        return {c: weight * held[c] * float(self._returned[c]) for c, weight in query.weights.items() if c in held}
 
     def __len__(self) -> int:
         return self._size

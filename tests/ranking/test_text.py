@@ -108,6 +108,15 @@ def test_another_paper_is_seen_as_one_of_these_would_be_and_unknown_words_say_no
         assert not places[1].any()
 
 
+def test_a_word_that_papers_come_back_to_tells_more_than_a_rarer_one_in_passing():
+    robots = [
+        (f"A robot for task {n}", "The robot moves. A robot that fails is a robot that learns.") for n in range(5)
+    ]
+    texts = Texts([*LIBRARY, *robots, ("A robot at home", "The robot cleans by imagining dust.")])
+    worth = texts.worth(texts.query([("robots imagining", 1)]), len(texts) - 1)
+    assert texts.columns({"robot": 0, "imagining": 1})[max(worth, key=worth.__getitem__)] == 0
+
+
 def test_a_phrase_is_found_as_whole_words_in_any_case_and_number():
     texts = Texts(LIBRARY)
     assert texts.holding("kv CACHES").tolist() == [1, 0, 0, 0]
