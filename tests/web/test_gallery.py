@@ -118,8 +118,12 @@ def test_it_is_served_on_loopback_until_stopped(gallery):
         asking[0].start()
 
     answers, asking = [], []
-    with pytest.raises(KeyboardInterrupt):
-        serve(gallery, ask_and_stop)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it may be ignored
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            serve(gallery, ask_and_stop)
+    finally:
+        signal.signal(signal.SIGINT, before)
     asking[0].join()
     assert answers == [gallery.state()]
 
