@@ -113,6 +113,16 @@ def test_how_a_subscriber_steers_is_kept_and_forgotten_with_the_person(catalog):
     assert catalog.subscribers.get(kept.id).steering == Steering()
 
 
+def test_an_interest_is_kept_as_it_is_whatever_its_topics_and_forgotten_with_the_person(catalog):
+    said = {"texts": ("caches, “quoted”",), "keywords": ("kv",), "categories": ("cs.CL",), "authors": ("Ada",)}
+    for topics in ({}, {4: 1.0, 9999: 1.0}, {4: 0.5, 7: 2.0}):
+        interest = Interest(topics, **said, exclusions=("cs.CR",))
+        kept = catalog.subscribers.put(subscriber(interest=interest), None)
+        assert kept.interest == interest
+    catalog.subscribers.erase(kept.id)
+    assert catalog.subscribers.get(kept.id).interest == Interest()
+
+
 def test_one_address_is_one_subscriber_however_it_is_written(catalog):
     first = catalog.subscribers.put(subscriber(address="Ada@example.org"), None)
     assert catalog.subscribers.put(subscriber(address="ada@example.org"), None).id == first.id
