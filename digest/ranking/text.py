@@ -56,7 +56,7 @@ LOWER, HIGHER = 0.28, 0.46  # and what all evidence of latent directions adds, t
 ABSTRACT_ONLY = 0.6  # a phrase that the title does not hold
 COMMON = 20  # words of more papers, and of more than one in so many, do not make two papers alike
 SLIGHT = 0.2  # likeness that means nothing
-PASSING = 0.4  # how often two papers come back to a word, as long as we know no better
+PASSING = 0.4  # of two papers with a word, those that have it in the title or again, as long as we know no better
 TELLS = 0.01  # of it a word must make so much to be named: a word that neither text returns to does not
 
 _ES = re.compile(r"(?<=\w)(?:(?<=[cs]h)|(?<=ss)|(?<=zz)|(?<=x))e$")
@@ -115,14 +115,16 @@ class Texts:
         column, field, at, phrase = self._read(documents)
         counts, words = self._counted(column, field, at, phrase, self._size), len(self._stems)
         self._length = float(counts[:, :words].sum()) / max(self._size, 1)
+        counts.sum_duplicates()
+        often = np.bincount(counts.indices[counts.data > 1], minlength=counts.shape[1])
         counts = _saturated(counts, words, self._length)
         known = self._size + BACKGROUND
         found = np.bincount(counts.indices, minlength=counts.shape[1])
+        self._returned = (often + PASSING) / (found + 2)
         self._rarity, self._unknown = np.log(known / (found + 0.5)).astype(np.float32), float(np.log(known / 0.5))
         unit = self._weighed(counts.copy())
         self._by_column, self._unit, self._unit_by_column = counts.T.tocsr(), unit, unit.T.tocsr()
         self._most = unit.max(axis=0).toarray() if self._size else np.zeros(unit.shape[1], dtype=np.float32)
-        self._returned = (np.maximum(counts.sum(axis=0) - found, 0) + PASSING) / (found + 2)
         title = np.flatnonzero(field & 1 == 0)
         self._title_by_column = self._others(column[title], field[title], self._size).T.tocsr()
         self._axes = self._latent()
