@@ -43,7 +43,7 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Settled:
-    """The new state of one claimed row. *sha256* of the bytes that were handed over, where any were."""
+    """The new state of one claimed row. *sha256* of the bytes that were to be handed over, where there were any."""
 
     id: int
     state: State
@@ -119,7 +119,7 @@ class Deliveries:
             said = func.unnest(*arrays).table_valued(*kinds).render_derived().c
         new = {
             "state": said["to"], "reason": said["why"], "not_before": said["wait"], "ended": now, "worker": None,
-            "sha256": func.coalesce(d.sha256, said["sha"]), "provider_id": func.coalesce(said["name"], d.provider_id),
+            "sha256": func.coalesce(said["sha"], d.sha256), "provider_id": func.coalesce(said["name"], d.provider_id),
         }  # fmt: skip
         folding = update(t.digests).where((d.id == said["key"]) & _claimed(worker)).values(new)
         with self._store.write(alone=False) as db:

@@ -43,9 +43,12 @@ class Lease:
         """for the records alone, where they are kept; each statement is a transaction"""
         self._store = store
 
-    def adopt(self, number: int) -> int | None:
-        """It is ours by the lease."""
+    def last(self) -> int:
+        """The database's own word: a copy of it cannot be told from it."""
         return self.before
+
+    def adopt(self, number: int) -> None:
+        """Nothing: it is ours by the lease."""
 
     def append(self, records: Sequence[tuple[int, str]]) -> None:
         """One statement and one way there and back, since messages wait for it."""

@@ -31,7 +31,7 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import StaticPool
 
@@ -247,6 +247,8 @@ class Store:
             yield
         except DBAPIError as error:
             raise CatalogError(f"{self.name}: {self._advice(str(error.orig))}") from error
+        except PendingRollbackError as error:  # a session that was lost is asked once more
+            raise CatalogError(f"{self.name}: the connection was lost; run again when it is back") from error
         except PoolTimeout as error:
             raise CatalogError(f"{self.name}: all connections are busy; does another program lock it?") from error
         except sqlite3.Error as error:

@@ -11,8 +11,8 @@ in doubt than `kill -9`. The connections share the waiting: one writes what all 
 
 import os
 import re
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
@@ -36,8 +36,11 @@ class Log(Protocol):
 
     copied: bool
 
-    def adopt(self, number: int) -> int | None:
-        """Ours from now on, under this number; returns the one it had before, None when there was none to be had."""
+    def last(self) -> int | None:
+        """The number of the run that had it before; None when there is none to be had. Changes nothing."""
+
+    def adopt(self, number: int) -> None:
+        """Ours from now on, under this number, with all that earlier runs left."""
 
     def append(self, records: Sequence[tuple[int, str]]) -> None:
         """Adds lines about deliveries, which last when this returns, whatever dies."""
@@ -118,37 +121,33 @@ class FileLog:
     """A file, for the one process that delivers at a time. Raises TransportError with the way out."""
 
     copied = False
-    """it was written under another name: this folder is the copy of one that may still be at work"""
+    """`last` saw that it was written under another name: this folder copies one that may still be at work"""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._number = 0
-        self._broken = False
+        self._flaw = ""
         self._fd = -1
 
-    def adopt(self, number: int) -> int | None:
-        """Keeps what an earlier process left, except for a torn last line."""
-        missing, first = not self._path.exists(), self._text().partition("\n")[0]
-        self._number = number
-        self._rewrite(self.read())
+    def last(self) -> int | None:
+        """0 for one from before runs were counted; None also for what a disk has emptied."""
+        first, ended, _ = self._text().partition("\n")
         if found := re.fullmatch(r"run (\d+) (.*)", first):
             self.copied = found[2] != str(self._path.resolve())
             return int(found[1])
-        return None if missing else 0
+        return 0 if ended else None
+
+    def adopt(self, number: int) -> None:
+        """Keeps what an earlier process left, except for a torn last line."""
+        self._number = number
+        self._rewrite(self.read())
 
     def append(self, records: Sequence[tuple[int, str]]) -> None:
-        """After a write that the disk cut short nothing may follow: only a last line may be torn."""
         data = "".join([f"{record}\n" for _, record in records]).encode("utf-8", "replace")
-        if self._broken:
-            raise self._trouble("an earlier record was not written")
-        self._broken = True
-        try:
+        with self._changing():
             if os.write(self._fd, data) != len(data):
-                raise self._trouble("no space left for a whole record")
+                raise OSError("no space left for a whole record")
             _sync(self._fd)
-        except OSError as error:
-            raise self._trouble(error) from error
-        self._broken = False
 
     def read(self) -> list[str]:
         """Without the last line where its end is missing: it was being written when the process died."""
@@ -172,12 +171,25 @@ class FileLog:
         except OSError as error:
             raise self._trouble(error) from error
 
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """One trouble is the last: nothing may follow a torn line, nor go into a file that was replaced already."""
+        if self._flaw:
+            raise self._trouble(self._flaw)
+        self._flaw = "an earlier record was not written"
+        try:
+            yield
+        except OSError as error:
+            self._flaw = error.strerror or str(error)
+            raise self._trouble(error) from error
+        self._flaw = ""
+
     def _rewrite(self, lines: Iterable[str]) -> None:
         """Replaces the file in one step, so that no crash can lose a begin that still matters."""
         fresh = self._path.with_name(self._path.name + ".new")
         head = f"run {self._number} {self._path.resolve()}"
         text = "".join([f"{line}\n" for line in (head, *lines)]).encode("utf-8", "replace")
-        try:
+        with self._changing():
             with open(os.open(fresh, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as file:
                 file.write(text + bytes(ROOM))
                 file.flush()
@@ -187,8 +199,6 @@ class FileLog:
             self.close()
             self._fd = os.open(self._path, os.O_WRONLY)
             os.lseek(self._fd, len(text), os.SEEK_SET)
-        except OSError as error:
-            raise self._trouble(error) from error
 
     def _trouble(self, error: OSError | str) -> TransportError:
         why = getattr(error, "strerror", None) or error

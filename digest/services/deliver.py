@@ -106,10 +106,11 @@ class Deliver:
         with self.catalog.deliveries.lease() as lease:
             log = FileLog(self.journal) if self.journal else lease
             with closing(log):
-                had = log.adopt(lease.number)
-                journal = Journal(log)
+                had = log.last()  # looked at, and acted on, before it is ours: whoever dies between looks again
                 if lease.before and (log.copied or (had > lease.before if had is not None else self._begun())):
                     self.catalog.deliveries.pause(COPY, self.clock())
+                log.adopt(lease.number)
+                journal = Journal(log)
                 report.recovered = self._recover(lease, journal, whole=had is not None)
                 report.paused = self.catalog.deliveries.paused()
                 report.total = self.catalog.deliveries.unfinished()[State.PENDING]
@@ -159,7 +160,7 @@ class Deliver:
         journal.forget(known)
         again = 0 if self.hold else deliveries.resend_uncertain(now)
         deliveries.expire(now)
-        return Counter({"untouched": len(untouched), "told by the journal": len(touched), "sent again": again})
+        return Counter({"untouched": len(untouched), "told by the journal": len(touched), "to be sent again": again})
 
     def test(self, message: Outgoing) -> Outcome:
         """One message past the ledger (REQ-57). Raises ConfigError, TransportError."""

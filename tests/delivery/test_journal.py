@@ -29,9 +29,9 @@ def replayed(path: Path) -> dict[int, Outcome | None]:
     return {id: word.outcome for id, word in words(path).items()}
 
 
-def opened(path: Path) -> Journal:
+def opened(path: Path, number: int = 1) -> Journal:
     log = FileLog(path)
-    log.adopt(1)
+    log.adopt(number)
     return Journal(log)
 
 
@@ -228,9 +228,24 @@ def test_a_full_disk_stops_the_sending_and_nothing_follows_a_torn_record(
     with pytest.raises(TransportError, match=r"journal .*no space left.*make room"):
         journal.end(reply(1))
     monkeypatch.undo()
-    with pytest.raises(TransportError, match="earlier record"):
+    with pytest.raises(TransportError, match="no space left"):
         journal.begin(2)
     assert replayed(path) == {1: None}
+
+
+def test_nothing_is_written_into_a_file_that_another_has_replaced(
+    journal: Journal, path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def full(folder: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    journal.begin(1)
+    monkeypatch.setattr("digest.delivery.journal.sync_folder", full)
+    with pytest.raises(TransportError, match=r"No space left.*make room"):
+        journal.forget([1])
+    monkeypatch.undo()
+    with pytest.raises(TransportError, match="No space left"):
+        journal.begin(2)
 
 
 def test_a_journal_that_cannot_be_written_is_named_with_the_way_out(tmp_path: Path):
@@ -281,16 +296,25 @@ def test_any_prefix_of_the_file_replays_to_a_state_that_was_true(
 
 
 def test_a_journal_remembers_whose_run_it_was(path: Path):
-    assert [FileLog(path).adopt(number) for number in (4, 7, 8)] == [None, 4, 7]
+    for number, before in ((4, None), (7, 4), (8, 7)):
+        assert FileLog(path).last() == before
+        opened(path, number)
     path.write_text("boot 0f9a\nbegin 3\n")
-    assert FileLog(path).adopt(9) == 0
+    assert FileLog(path).last() == 0
+    opened(path, 9)
     assert replayed(path) == {3: None}
 
 
+@pytest.mark.parametrize("left", [b"", bytes(100)])
+def test_a_journal_that_the_disk_has_emptied_is_none(path: Path, left: bytes):
+    path.write_bytes(left)
+    assert FileLog(path).last() is None
+
+
 def test_a_journal_knows_that_it_was_copied(path: Path, tmp_path: Path):
-    FileLog(path).adopt(1)
+    opened(path, 1)
     other = path.rename(tmp_path / "other")
-    log = FileLog(other)
-    assert (log.adopt(2), log.copied) == (1, True)
-    log = FileLog(other)
-    assert (log.adopt(3), log.copied) == (2, False)
+    for number, copied in ((2, True), (3, False)):
+        log = FileLog(other)
+        assert (log.last(), log.copied) == (number - 1, copied)
+        opened(other, number)

@@ -225,7 +225,7 @@ def test_killed_between_begin_and_end_only_that_message_is_in_doubt(make_app, ap
     later = make_app()
     later.transport = Line()
     report = later.deliver.deliver()
-    assert (report.open, report.recovered["sent again"]) == (0, not ended)
+    assert (report.open, report.recovered["to be sent again"]) == (0, not ended)
     assert states(later) == {State.SENT: 5}
     assert len(line.mails + later.transport.mails) == 5  # what is in doubt died before it reached the line's memory
 
@@ -285,6 +285,38 @@ def test_what_is_sent_again_is_the_same_message_once_more_and_no_third_time(app,
         app.deliver.deliver()
     assert len(line.mails) == 2
     assert line.mails[0] == line.mails[1]
+
+
+def test_the_ledger_keeps_the_hash_of_the_bytes_that_arrived_not_of_those_that_never_left(app, line, owed, monkeypatch):
+    owed(1)
+    line.says = [DOWN]
+    app.deliver.deliver()
+    usual = type(app.printing).signed
+    monkeypatch.setattr(type(app.printing), "signed", lambda *given: b"X-Mended: yes\r\n" + usual(*given))
+    app.deliver.deliver()
+    (row,) = app.catalog.deliveries.of()
+    assert (row.state, row.sha256) == (State.SENT, sha256(line.mails[1].message).hexdigest())
+
+
+@pytest.mark.service
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_journals_session_that_the_database_ends_is_told_and_the_next_run_goes_on(app, line, owed, make_app):
+    owed(3)
+
+    def cut(mail):
+        with app.catalog.store.engine.connect() as db:
+            db.exec_driver_sql(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND query LIKE 'INSERT INTO records%%'"
+            )
+
+    line.before = cut
+    with pytest.raises(CatalogError, match="run again when it is back"):
+        app.deliver.deliver()
+    later = make_app()
+    later.transport = Line()
+    assert later.deliver.deliver().ended[State.SENT] == 3
+    assert states(later) == {State.SENT: 3}
 
 
 def test_an_uncertain_message_that_would_differ_is_held(app, line, owed):
@@ -482,7 +514,8 @@ def test_when_a_mail_pulled_ahead_is_not_sent_the_journal_knows_the_end_of_the_o
     run_until_killed(app)
     later = make_app()
     later.transport = Line()
-    assert later.deliver.deliver().recovered == Counter({"told by the journal": 1, "untouched": 3, "sent again": 0})
+    recovered = later.deliver.deliver().recovered
+    assert recovered == Counter({"told by the journal": 1, "untouched": 3, "to be sent again": 0})
     assert len(later.transport.mails) == 3
 
 
@@ -502,11 +535,14 @@ def test_who_leaves_after_their_mail_was_pulled_ahead_does_not_get_it_when_that_
 
 
 @pytest.mark.sqlite
-def test_without_its_journal_all_that_was_claimed_is_in_doubt(app, line, owed):
+@pytest.mark.parametrize("left", [None, b"", bytes(100)], ids=["gone", "empty", "zeros"])
+def test_without_its_journal_all_that_was_claimed_is_in_doubt(app, line, owed, left):
     owed(3)
     app.catalog.deliveries.claim(2, "1", NOW)
+    if left is not None:
+        app.settings.file("subscribers.journal").write_bytes(left)
     report = app.deliver.deliver()
-    assert report.recovered == Counter({"told by the journal": 2, "sent again": 2, "untouched": 0})
+    assert report.recovered == Counter({"told by the journal": 2, "to be sent again": 2, "untouched": 0})
     assert states(app) == {State.SENT: 3}
 
 
@@ -609,6 +645,26 @@ def test_a_copy_elsewhere_is_held(delivered, make_app, tmp_path_factory, names):
 
 
 @pytest.mark.sqlite
+def test_a_copy_is_held_even_when_its_first_run_is_killed_before_that_is_written_down(
+    delivered, make_app, tmp_path_factory, monkeypatch
+):
+    there = tmp_path_factory.mktemp("clone")
+    for file in [*delivered.glob("subscribers.*"), *delivered.glob("*.keys"), delivered / "config.yaml"]:
+        shutil.copy2(file, there)
+    clone = App(config.load(there / "config.yaml"), lambda: NOW)
+    monkeypatch.setattr(type(clone.catalog.deliveries), "pause", killed)
+    with pytest.raises(Killed):
+        clone.deliver.deliver()
+    monkeypatch.undo()
+    assert held(clone)
+    clone.catalog.store.engine.dispose()
+
+
+def killed(*_):
+    raise Killed
+
+
+@pytest.mark.sqlite
 def test_an_upgrade_in_the_middle_of_an_edition_loses_nobody_and_doubles_only_what_was_on_its_way(
     app, line, owed, make_app
 ):
@@ -623,7 +679,7 @@ def test_an_upgrade_in_the_middle_of_an_edition_loses_nobody_and_doubles_only_wh
     Catalog(later.settings.database_url).store.create()
     later.transport = Line()
     report = later.deliver.deliver()
-    assert report.recovered == {"untouched": 1, "told by the journal": 2, "sent again": 1}
+    assert report.recovered == {"untouched": 1, "told by the journal": 2, "to be sent again": 1}
     assert (len(claimed), states(later)) == (3, {State.SENT: 4})
     assert [mail.id for mail in later.transport.mails] == [2, 3, 4]
 
