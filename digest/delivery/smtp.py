@@ -295,7 +295,7 @@ class Line(smtplib.SMTP):
             return Said(Phase.DATA, 0, "the connection was lost")
         envelope = self._announce(queue)
         try:
-            _sent(sock, stuffed(message), b".\r\n" + envelope)
+            _sent(sock, stuffed(message), envelope)
         except OSError as error:
             self.close()
             return Said(Phase.DATA, 0, f"the connection was lost within the message: {error}")
@@ -351,17 +351,22 @@ def stuffed(message: bytes) -> bytes:
     return message if message.endswith(b"\r\n") else message + b"\r\n"
 
 
-def _sent(sock: socket.socket, message: bytes, end: bytes) -> None:
-    """In one call and without a copy, where there is no TLS in between."""
-    if isinstance(sock, ssl.SSLSocket):
-        sock.sendall(message + end)
+def _sent(sock: socket.socket, message: bytes, envelope: bytes) -> None:
+    """The message, its final dot, and the next *envelope*; in one call and without a copy, where there is no TLS.
+
+    Raises OSError only when the server cannot have the whole dot: after that its reply tells, or nobody.
+    """
+    end = b".\r\n" + envelope
+    gone = 0 if isinstance(sock, ssl.SSLSocket) else sock.sendmsg([message, end])
+    if gone == len(message) + len(end):
         return
-    gone = sock.sendmsg([message, end])
-    if gone < len(message):
-        sock.sendall(memoryview(message)[gone:])
-        gone = len(message)
-    if rest := end[gone - len(message) :]:
-        sock.sendall(rest)
+    rest = memoryview(message + end)[gone:]
+    try:
+        while rest:
+            rest = rest[sock.send(rest) :]
+    except OSError:
+        if len(rest) > len(envelope):
+            raise
 
 
 def is_loopback(host: str) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from digest.delivery.smtp import Smtp, stuffed
+from digest.delivery.smtp import Smtp, _sent, stuffed
 from digest.errors import TransportError
 from digest.model import Outcome, Outgoing, Phase
 
@@ -98,6 +98,18 @@ def test_a_connection_lost_within_the_message_means_that_it_was_not_sent(serve: 
 def test_a_connection_lost_after_the_dot_means_that_nobody_can_tell(serve: Serve, mail: Make):
     server = serve(replies={".": [DROP]})
     assert words(list(server.relay().deliver([mail(1), mail(2)]))) == [(Phase.FINAL, 0), SENT]
+
+
+def test_a_connection_lost_within_the_next_envelope_is_lost_after_the_dot():
+    def hang_up(server: socket.socket) -> None:
+        server.recv(len(b"body\r\n.\r\n"), socket.MSG_WAITALL)
+        server.close()
+
+    ours, theirs = socket.socketpair()
+    with ours, ThreadPoolExecutor(1) as pool:
+        gone = pool.submit(hang_up, theirs)
+        _sent(ours, b"body\r\n", b"NOOP\r\n" * 2_000_000)  # more than the kernel takes before the server reads
+        gone.result()
 
 
 @pytest.mark.parametrize("nonsense", ["what?", "250" + "x" * 9000])
