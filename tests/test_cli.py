@@ -188,8 +188,10 @@ def test_a_message_can_be_shown_again_byte_for_byte(ready, tmp_path):
     from digest import app, clock
 
     made = app.load(Path("config.yaml"), clock.fixed(NOW))
-    row = made.catalog.deliveries.get(1)
-    assert made.printing.message(row.digest, made.catalog.subscribers.get(1)) == mail.read_bytes()
+    assert made.printing.again(made.catalog.deliveries.get(1)) == (mail.read_bytes(), "")
+    assert ready("deliveries", "show", "1", "--eml")[2] == ""
+    ready("subscribers", "erase", "ada@lab.example")
+    assert "not byte for byte what was sent: its subscriber was erased" in ready("deliveries", "show", "1", "--eml")[2]
 
 
 def test_a_test_mail_leaves_no_row(ready, tmp_path):

@@ -237,8 +237,10 @@ def deliveries_show(number: int, eml: Annotated[bool, typer.Option("--eml", help
     if found is None:
         raise NotFound(f"there is no delivery {number}")
     if eml:
-        reader = app.catalog.subscribers.get(found.digest.subscriber)
-        sys.stdout.buffer.write(app.printing.message(found.digest, reader))
+        message, differs = app.printing.again(found)
+        sys.stdout.buffer.write(message)
+        if differs:
+            typer.echo(f"This is not byte for byte what was sent: {differs}.", err=True)
         return
     who = app.catalog.subscribers.addresses([found.digest.subscriber])
     told = {"subscriber": who[found.digest.subscriber] or "erased", "turn": found.digest.turn}

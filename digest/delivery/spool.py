@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from digest.errors import NotFound, TransportError
@@ -52,10 +53,11 @@ class Spool:
         return self.folder.with_name(f"{self.folder.name}-quarantine")
 
     def quarantine(self, path: Path) -> None:
-        """Out of the way, and kept. Raises TransportError."""
+        """Out of the way, and kept, beside another of its name too. Raises TransportError."""
         try:
             self.quarantined.mkdir(mode=0o700, exist_ok=True)
-            os.replace(path, self.quarantined / path.name)
+            names = (self.quarantined / f"{path.name}{f'.{n}' * (n > 0)}" for n in count())
+            os.replace(path, next(name for name in names if not name.exists()))
         except FileNotFoundError:
             return  # somebody was faster
         except OSError as error:

@@ -1,11 +1,13 @@
 """From a digest row to its message: stationery, press and links, the same for sending, previews and rebuilding."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 
 from digest.catalog import Catalog
+from digest.catalog.deliveries import Delivery
 from digest.delivery.address import return_path
 from digest.delivery.dkim import Signer
 from digest.errors import NotFound
@@ -87,6 +89,19 @@ class Printing:
     def signed(self, message: bytes, date: datetime) -> bytes:
         """With a DKIM signature where there is a key; its time is the message's own, so that it can be made again."""
         return self.signer.sign(message, int(date.timestamp())) if self.signer else message
+
+    def again(self, delivery: Delivery) -> tuple[bytes, str]:
+        """A row's message as it was, and why it differs from that, or "". Raises NotFound for one that had none."""
+        digest = delivery.digest
+        if not digest.template:
+            raise NotFound(f"delivery {digest.id} has no message: it was skipped ({delivery.reason})")
+        reader = self.catalog.subscribers.get(digest.subscriber)
+        message = self.message(digest, reader)
+        if not reader.address:
+            return message, "its subscriber was erased, and so is To"
+        if delivery.sha256 not in (None, hashlib.sha256(message).hexdigest()):
+            return message, "address, links or key of the signature are others by now"
+        return message, ""
 
     def outgoing(self, digest: Digest, reader: Subscriber) -> Outgoing:
         """With the signed return path that says which row a bounce is about."""

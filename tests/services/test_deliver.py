@@ -18,9 +18,9 @@ from digest.catalog.deliveries import Composed
 from digest.catalog.store import Store
 from digest.delivery.journal import Journal
 from digest.delivery.pace import Lanes, WarmUp
-from digest.errors import Busy, CatalogError, ConfigError, TemplateError
+from digest.errors import Busy, CatalogError, ConfigError, NotFound, TemplateError
 from digest.links import Purpose
-from digest.model import Digest, Interest, Outcome, Phase, Schedule, Standing, State
+from digest.model import Digest, Interest, Outcome, Phase, Schedule, Skipped, Standing, State
 from digest.services.deliver import _Run
 
 OK = (Phase.FINAL, 250, "2.0.0 ok")
@@ -107,6 +107,14 @@ def test_the_ledger_keeps_the_hash_of_what_was_handed_over_and_can_make_it_again
     (row,) = app.catalog.deliveries.of()
     again = app.printing.message(row.digest, app.catalog.subscribers.get(1))
     assert row.sha256 == sha256(line.mails[0].message).hexdigest() == sha256(again).hexdigest()
+
+
+def test_what_was_skipped_has_no_message_to_be_made_again(app, owed):
+    owed(1)
+    row = Digest(0, 1, "2026-01-17", 1, (), "", "m@example.org", NOW, NOW)
+    app.catalog.deliveries.add([Composed(row, Schedule().next(NOW), Skipped.NOTHING_NEW)])
+    with pytest.raises(NotFound, match="delivery 2 has no message: it was skipped \\(nothing-new\\)"):
+        app.printing.again(app.catalog.deliveries.get(2))
 
 
 def test_the_return_path_says_whose_bounce_it_would_be(app, line, owed):

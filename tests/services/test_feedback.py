@@ -348,6 +348,9 @@ def test_what_is_no_report_is_kept_for_a_person(app, spool):
     learned = app.feedback.mails(spool)
     assert learned.quarantined == quarantined(spool) == 3
     assert learned.kinds == Counter({"unreadable": 1, "not_bounce": 2})
+    drop(spool, b"another mail with the name of the first")
+    app.feedback.mails(spool)
+    assert quarantined(spool) == 4
 
 
 def test_a_plain_folder_is_read_too(app, sent, tmp_path):
