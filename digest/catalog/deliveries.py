@@ -196,12 +196,12 @@ class Deliveries:
             stood = select(c.edition_id, c.ordinal, c.paper_id, e.opened).join(t.editions, e.id == c.edition_id)
             for edition, ordinal, paper, opened in db.execute(stood.where(self._store.among(c.paper_id, papers))):
                 places[edition, ordinal] = paper, opened
-            editions = {edition for edition, _ in places}
-            digests = select(d.subscriber_id, d.edition_id, d.picks).where(REACHED)
-            for who, edition, picks in db.execute(digests.where(self._store.among(d.subscriber_id, subscribers))):
-                if edition in editions:
-                    had = (places.get((edition, ordinal)) for ordinal in Picks(picks).ordinals)
-                    found.setdefault(who, []).extend(filter(None, had))
+            theirs = self._store.among(d.subscriber_id, subscribers)
+            ours = self._store.among(d.edition_id, {edition for edition, _ in places})
+            digests = select(d.subscriber_id, d.edition_id, d.picks).where(REACHED, theirs, ours)
+            for who, edition, picks in db.execute(digests):
+                had = (places.get((edition, ordinal)) for ordinal in Picks(picks).ordinals)
+                found.setdefault(who, []).extend(filter(None, had))
         return found
 
     def empty_turns(self, subscribers: Sequence[int]) -> dict[int, int]:

@@ -4,10 +4,11 @@ import os
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from importlib import import_module
 from itertools import chain, islice
 from pathlib import Path
+from threading import RLock
 from typing import Any, TypeVar
 
 from sqlalchemy import (
@@ -63,6 +64,7 @@ class Store:
         self.sqlite = self.url.get_backend_name() == "sqlite"
         in_memory = self.sqlite and self.url.database in (None, "", ":memory:")
         self.path = Path(str(self.url.database)) if self.sqlite and not in_memory else None
+        self._turn = RLock() if in_memory else nullcontext()  # all threads share one connection
         self.engine = _sqlite(url, in_memory) if self.sqlite else _server(url)
 
     @property
@@ -72,7 +74,7 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A consistent view; nothing is written."""
-        with self.translated(), self.engine.connect() as db:
+        with self._turn, self.translated(), self.engine.connect() as db:
             if not self.sqlite:
                 db = db.execution_options(isolation_level="REPEATABLE READ")
             yield db
@@ -83,7 +85,8 @@ class Store:
 
         *alone* False is for what bears others beside it, as PostgreSQL has them: claims, and words on claimed rows.
         """
-        with self.translated(), self.engine.connect() as db, db.execution_options(immediate=True).begin():
+        immediate = {"immediate": True}
+        with self._turn, self.translated(), self.engine.connect() as db, db.execution_options(**immediate).begin():
             if alone and not self.sqlite:
                 db.execute(select(func.pg_advisory_xact_lock(_key("write"))))
             yield db

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Text, cast, delete, func, select, update
 
 from digest.catalog import tables as t
 from digest.catalog.store import Store
+from digest.errors import CatalogError
 from digest.model import Cadence, Interest, Schedule, Standing, Steering, Subscriber, Turn
 
 
@@ -113,7 +114,7 @@ class Subscribers:
             found = self._store.columns(db, wanted.where(_due(now) & s.c.id.between(first, last)).order_by(s.c.id))
         *plain, cadence, hour, zone, days, steering, documents, label, due = found
         schedules, steered = map(_schedule, cadence, hour, zone, days), map(_steering, steering)
-        interests, added = zip(*_wants(documents), strict=True) if documents else ((), ())
+        interests, added = zip(*_wants(plain[0], documents), strict=True) if documents else ((), ())
         return [*map(Due, *plain, schedules, steered, map(_turn, label, due), interests, added)]
 
     def turn(self, number: int) -> Turn | None:
@@ -171,7 +172,8 @@ class Subscribers:
     def _where(self, condition: Any) -> Iterator[Subscriber]:
         with self._store.read() as db:
             rows = db.execute(_ALL.where(condition).order_by(t.subscribers.c.id)).all()
-        return (_subscriber(r, *wants) for r, wants in zip(rows, _wants([r.interest for r in rows]), strict=True))
+        wanted = _wants([r.id for r in rows], [r.interest for r in rows])
+        return (_subscriber(r, *wants) for r, wants in zip(rows, wanted, strict=True))
 
 
 def _is(address: str) -> Any:
@@ -246,16 +248,30 @@ def _before(db: Connection, number: int) -> Mapping[int, datetime | None]:
     """By topic id the date of the last digest without it; for those that are not followed yet, of the last one."""
     s, d = t.subscribers.c, t.digests.c
     found = db.scalar(select(cast(s.interest, Text)).where(s.id == number)) or "{}"
-    [(interest, added)] = _wants([found])
+    [(interest, added)] = _wants([number], [found])
     last = db.scalar(select(func.max(d.date)).where(d.subscriber_id == number))
     return defaultdict(lambda: last, {topic: added.get(topic) for topic in interest.topics})
 
 
-def _wants(documents: Sequence[str]) -> list[tuple[Interest, Mapping[int, datetime]]]:
-    """The interest in each document, and the dates before topics that came later; all are parsed at once."""
+def _wants(numbers: Sequence[int], documents: Sequence[str]) -> list[tuple[Interest, Mapping[int, datetime]]]:
+    """What each subscriber's document says, and the dates before topics that came later; all are parsed at once."""
     different = dict.fromkeys(documents)
-    known = dict(zip(different, map(_wanted, json.loads(f"[{','.join(different)}]")), strict=True))
+    try:
+        known = dict(zip(different, map(_wanted, json.loads(f"[{','.join(different)}]")), strict=True))
+    except UNREADABLE:
+        return [*map(_alone, numbers, documents)]
     return [known[document] for document in documents]
+
+
+UNREADABLE = (ValueError, TypeError, AttributeError)
+
+
+def _alone(number: int, document: str) -> tuple[Interest, Mapping[int, datetime]]:
+    try:
+        return _wanted(json.loads(document))
+    except UNREADABLE as error:
+        wrong = f"subscriber {number}: what stands in the column interest cannot be read ({error})"
+        raise CatalogError(f"{wrong}; correct it by hand, or restore a backup (`digest db restore`)") from error
 
 
 def _wanted(said: dict[str, Any]) -> tuple[Interest, Mapping[int, datetime]]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache, lru_cache
 from operator import sub
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from digest.catalog import Catalog
@@ -136,8 +137,10 @@ class Publish:
     _composed: Counter[str] = field(default_factory=Counter, init=False, repr=False)
     _writer: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1), init=False, repr=False)
     _writing: Future[int] | None = field(default=None, init=False, repr=False)
-    _told: Callable[[], None] = field(default=lambda: None, init=False, repr=False)
+    _told: Callable[[], None] = field(default_factory=lambda: lambda: None, init=False, repr=False)
     _ranker: tuple[int, list[Topic], Ranker] | None = field(default=None, repr=False)
+    _ranking: Lock = field(default_factory=Lock, init=False, repr=False)
+    """a ranker learns from each batch of wishes, and pages are looked at by many at once"""
 
     # ---- the edition
 
@@ -212,8 +215,7 @@ class Publish:
         if key not in self._pages:
             interest = Interest({t.id: 1.0 for t in self.catalog.topics.offered() if t.slug == topic})
             anybody = replace(self.anybody(interest, count), steering=Steering(explore=0))
-            wishes = [self._wish(edition, anybody)]
-            self._pages[key] = self.ranker(edition, wishes).picks(wishes)[0]
+            self._pages[key] = self._ranked(edition, [self._wish(edition, anybody)])[0]
         return self._pages[key]
 
     # ---- digests
@@ -239,6 +241,7 @@ class Publish:
 
     def compose_chunk(self, chunk: ChunkId) -> None:
         """The due turns of subscribers FIRST-LAST; running it twice adds nothing (UNIQUE(subscriber, turn))."""
+        self._shared = None  # papers may have been merged, topics added, since this process composed the last one
         self._ahead(chunk)
         self._written()
 
@@ -350,13 +353,17 @@ class Publish:
     ) -> list[Picks]:
         """What each gets: in the last places what happened to papers that they know."""
         told = Updates(self.catalog).picks(edition, readers)
-        picked = self.ranker(edition, wishes, topics).picks(wishes)
+        picked = self._ranked(edition, wishes, topics)
         for n, reader in enumerate(readers):
             if last := told.get(reader.id, [])[: reader.count]:
                 there = {pick.ordinal for pick in last}
                 others = [pick for pick in picked[n] if pick.ordinal not in there]
                 picked[n] = Picks(pack([*others[: reader.count - len(last)], *last]))
         return picked
+
+    def _ranked(self, edition: Edition, wishes: Sequence[Wish], topics: list[Topic] | None = None) -> list[Picks]:
+        with self._ranking:
+            return self.ranker(edition, wishes, topics).picks(wishes)
 
     def ranker(self, edition: Edition, wishes: Sequence[Wish], topics: list[Topic] | None = None) -> Ranker:
         """Of *edition*, ready for these wishes; the last one is kept. *topics*: all, where they are known."""

@@ -2,7 +2,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from factories import NOW, candidate, digest, pick, subscriber
+from factories import NOW, candidate, card, digest, pick, subscriber
 from sqlalchemy import event
 
 from digest.catalog.deliveries import Composed, Settled
@@ -133,6 +133,18 @@ def test_papers_had_are_those_of_digests_that_reached_the_reader_or_may(catalog,
     catalog.deliveries.fold([Settled(first.digest.id, State.SENT), Settled(second.digest.id, State.FAILED)], "a", NOW)
     had = catalog.deliveries.had([readers[0].id, readers[1].id], NOW - timedelta(days=31))
     assert [*map(list, had)] == [[readers[0].id], [1], [pack([pick(0)])], [NOW]]
+
+
+def test_whose_digests_had_a_paper_is_asked_of_few_editions_however_long_the_ledger(catalog, readers):
+    compose(catalog, readers)
+    catalog.editions.open(TOMORROW.due.date(), TOMORROW.due, [candidate(0, card(2))], {})
+    compose(catalog, readers[:1], turn="2026-01-17", edition=2)
+    fetched = []
+    event.listen(catalog.store.engine, "after_cursor_execute", lambda *given: fetched.append(given[2:4]))
+    assert catalog.deliveries.shown([readers[0].id], [1]) == {readers[0].id: [(1, NOW)]}
+    asked, values = fetched[-1]
+    with catalog.store.engine.connect() as db:
+        assert [row[1] for row in db.exec_driver_sql(asked, values)] == [1]
 
 
 def test_pausing_keeps_the_first_reason(catalog):

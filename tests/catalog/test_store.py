@@ -1,14 +1,17 @@
 import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from time import sleep
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from factories import NOW, subscriber
+from sqlalchemy import text
 
 from digest.catalog import Catalog
-from digest.catalog.store import HEAD, MIGRATIONS
+from digest.catalog.store import HEAD, MIGRATIONS, Store
 from digest.catalog.tables import metadata
 from digest.errors import CatalogError, ConfigError
 from digest.model import Interest, Steering
@@ -121,6 +124,32 @@ def test_an_interest_is_kept_as_it_is_whatever_its_topics_and_forgotten_with_the
         assert kept.interest == interest
     catalog.subscribers.erase(kept.id)
     assert catalog.subscribers.get(kept.id).interest == Interest()
+
+
+@pytest.mark.parametrize("broken", ['{"topics": [1', '{"moods": ["good"]}', '{"topics": [1], "weights": [1, 2]}', "[]"])
+def test_an_interest_that_nobody_can_read_is_named_with_what_to_do(catalog, broken):
+    if not catalog.store.sqlite and broken.endswith("[1"):
+        pytest.skip("PostgreSQL keeps no half document")
+    for address in ("ada@example.org", "bob@example.org"):
+        catalog.subscribers.put(subscriber(address=address, interest=Interest(keywords=("kv",))), None)
+    with catalog.store.write() as db:
+        db.execute(text("UPDATE subscribers SET interest = :broken WHERE id = 2"), {"broken": broken})
+    with pytest.raises(CatalogError, match=r"subscriber 2: .*digest db restore"):
+        catalog.subscribers.all()
+
+
+def test_threads_take_turns_in_a_database_in_memory():
+    store = Store("sqlite://")
+
+    def look(seconds):
+        with store.read() as db:
+            found = db.scalar(text("SELECT 1"))
+            sleep(seconds)
+            return found
+
+    with ThreadPoolExecutor(2) as both:
+        assert [*both.map(look, (0.1, 0))] == [1, 1]
+    store.engine.dispose()
 
 
 def test_one_address_is_one_subscriber_however_it_is_written(catalog):

@@ -1,4 +1,5 @@
 import gc
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -138,6 +139,32 @@ def test_a_chunk_that_cannot_be_written_keeps_no_other_from_it_and_is_tried_agai
     assert [number for number, _ in rows(app)] == [1, 3]
     monkeypatch.setattr(app.catalog.deliveries, "add", real)
     assert app.publish.compose() == {"pending": 1}
+
+
+def test_a_chunk_by_itself_knows_papers_merged_and_topics_added_since_the_last(app, papers, clock):
+    papers("retrieval", "proteins")
+    app.publish.open()
+    ada = app.catalog.subscribers.put(replace(add(app), count=1), None)
+    app.publish.compose_chunk("1-1")
+    had, other = (app.publish.edition().candidates[n].card.paper for n in (0, 1))
+    app.catalog.papers.join(other, had, "by hand", clock())
+    app.catalog.topics.offer([*app.catalog.topics.offered(), topic(3, "Protein structure")])
+    clock.forward(days=1)
+    bob = add(app, "bob@example.org", Interest({3: 1.0}))
+    app.publish.compose_chunk("1-2")
+    assert [d.reason for d in app.catalog.deliveries.of(subscriber=ada.id)] == ["", "nothing-new"]
+    assert sent_titles(app, bob.id) == {TEXTS["proteins"][0]}
+
+
+def test_who_looks_ahead_at_the_same_time_as_others_sees_the_same_as_alone(app, papers):
+    papers("retrieval", "robots", "proteins")
+    app.publish.open()
+    words = [word for title, abstract in TEXTS.values() for word in f"{title} {abstract}".split()] * 3
+    readers = [app.publish.anybody(Interest(texts=(f"{word} {n}",))) for n, word in enumerate(words)]
+    with ThreadPoolExecutor(8) as many:
+        together = [*many.map(app.publish.preview, readers)]
+    alone = [app.publish.preview(reader) for reader in readers]
+    assert [found.items for found in together] == [found.items for found in alone]
 
 
 def test_a_paper_that_was_sent_is_not_sent_again(app, papers, clock):
