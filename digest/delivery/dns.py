@@ -5,6 +5,7 @@ import secrets
 import socket
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from digest.errors import TransportError
@@ -22,7 +23,7 @@ def ask(name: str, kind: str) -> list[str]:
     query = struct.pack("!6H", number, 0x0100, 1, 0, 0, 1) + question + struct.pack("!2H", KINDS[kind], 1) + _LARGE
     answer = _answer(query)
     flags, _, count = struct.unpack_from("!3H", answer, 2)
-    if flags & 0x0200 or flags & 15 not in (0, 3):
+    if flags & 15 not in (0, 3):
         raise TransportError(f"the resolver could not tell {name} {kind} (its code is {flags & 15}); try again later")
     try:
         return list(_records(answer, 12 + len(question) + 4, count, KINDS[kind]))
@@ -50,18 +51,29 @@ def resolver() -> tuple[str, int]:
 
 def _answer(query: bytes) -> bytes:
     address = resolver()
-    with socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET, socket.SOCK_DGRAM) as line:
-        line.settimeout(PATIENCE)
-        for _ in range(TRIES):
-            try:
-                line.connect(address)
-                line.send(query)
-                answer = line.recv(4096)
-            except OSError:
-                continue
-            if answer[:2] == query[:2] and len(answer) >= 12:
+    for _ in range(TRIES):
+        with suppress(OSError):
+            answer = _short(address, query)
+            if len(answer) >= 12 and answer[2] & 2:
+                answer = _long(address, query)
+            if len(answer) >= 12 and answer[:2] == query[:2]:
                 return answer
     raise TransportError(f"the name server {address[0]} does not answer; see {RESOLVERS}, then run again")
+
+
+def _short(address: tuple[str, int], query: bytes) -> bytes:
+    with socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET, socket.SOCK_DGRAM) as line:
+        line.settimeout(PATIENCE)
+        line.connect(address)
+        line.send(query)
+        return line.recv(4096)
+
+
+def _long(address: tuple[str, int], query: bytes) -> bytes:
+    """Many have more to say under one name than fits into a datagram; those say so."""
+    with socket.create_connection(address, PATIENCE) as line, line.makefile("rb") as reader:
+        line.sendall(struct.pack("!H", len(query)) + query)
+        return reader.read(int.from_bytes(reader.read(2), "big"))
 
 
 def _name(packet: bytes, at: int) -> tuple[str, int]:

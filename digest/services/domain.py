@@ -31,7 +31,7 @@ def findings(publication: Publication, transport: Transport, signer: Signer | No
     yield _dmarc(sender, ask)
     if not (_akin(back, sender) or (signer and _akin(signer.domain, sender))):
         yield Finding("alignment", False, f"neither {back} nor the key's domain belongs to {sender}: DMARC fails")
-    servers = ask(back, "MX")
+    servers = [name for name in ask(back, "MX") if name]  # "." takes no mail (RFC 7505)
     advice = f"publish: {back}. MX 10 NAME-OF-YOUR-MAIL-SERVER.   (else bounces are lost)"
     yield Finding("MX", bool(servers), f"bounces to {back} go to {', '.join(servers)}" if servers else advice)
     if isinstance(transport, Smtp):

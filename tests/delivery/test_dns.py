@@ -1,6 +1,7 @@
 """Records from a name server on loopback."""
 
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,25 @@ def test_texts_come_in_one_piece_however_they_were_cut(zone):
 
 def test_a_mail_server_is_named_also_where_the_answer_points_back(zone):
     assert dns.ask("example.org", "MX") == ["example.org"]
+
+
+def test_an_answer_that_does_not_fit_into_a_datagram_is_asked_for_again(zone, monkeypatch):
+    whole = zone.answer
+
+    def cut(query: bytes) -> bytes:
+        return whole(query)[:2] + b"\x83\x80" + bytes(8)
+
+    def once() -> None:
+        line = listener.accept()[0]
+        with line:
+            said = whole(line.recv(4096)[2:])
+            line.sendall(len(said).to_bytes(2, "big") + said)
+
+    monkeypatch.setattr(zone, "answer", cut)
+    with socket.create_server(("127.0.0.1", zone.port)) as listener, ThreadPoolExecutor(1) as pool:
+        served = pool.submit(once)
+        assert dns.ask("d1._domainkey.example.org", "TXT") == [KEY]
+        served.result()
 
 
 def test_what_does_not_exist_is_nothing(zone):

@@ -56,6 +56,11 @@ def test_what_is_missing_is_named_with_what_to_publish(records, wrong, signer):
     assert told["MX"].startswith(f"publish: {SENDER}. MX 10 ")
 
 
+def test_a_domain_that_says_it_takes_no_mail_gets_no_bounces(records, wrong):
+    records[SENDER, "MX"] = [""]
+    assert "bounces are lost" in wrong()["MX"]
+
+
 def test_another_key_is_told_from_none(records, wrong):
     records[f"d1._domainkey.{SENDER}", "TXT"] = ["v=DKIM1; p=MIIB"]
     assert "has another key; publish" in wrong()["DKIM"]
