@@ -9,7 +9,7 @@ import hashlib
 import sys
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -156,7 +156,7 @@ class Deliver:
         untouched = [d.digest.id for d in left if d.digest.id not in known]
         deliveries.release(untouched, lease.worker)
         touched = [d for d in left if d.digest.id in known]
-        deliveries.fold([_settled(d, known[d.digest.id], now) for d in touched], lease.worker, now)
+        deliveries.fold([_settled(d, known[d.digest.id], now)[0] for d in touched], lease.worker, now)
         journal.forget(known)
         again = 0 if self.hold else deliveries.resend_uncertain(now)
         deliveries.expire(now)
@@ -168,11 +168,11 @@ class Deliver:
         return next(iter(self.transport.deliver([message])))
 
 
-def _settled(delivery: Delivery, word: Word, now: datetime) -> Settled:
-    """What the journal says of a claimed row: an outcome, or that it was begun and nobody knows."""
+def _settled(delivery: Delivery, word: Word, now: datetime) -> tuple[Settled, Verdict]:
+    """What becomes of a row by its last word: an outcome, or that it was begun and nobody knows."""
     said = word.outcome or Outcome(delivery.digest.id, Phase.FINAL, 0, "the sender died before the reply")
     found = verdict(said, delivery.attempts, now, delivery.digest.deadline)
-    return Settled(delivery.digest.id, found.state, found.text, found.not_before, word.sha256 or None, said.named)
+    return Settled(said.id, found.state, found.text, found.not_before, word.sha256 or None, said.named), found
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,12 +218,13 @@ class _Run:
         try:
             if not self.claim():
                 return  # no connection is made for nothing
-            if self.service.connections == 1:
-                self.connection()
-            else:
-                with ThreadPoolExecutor(self.service.connections) as pool:
-                    for done in [pool.submit(self.connection) for _ in range(self.service.connections)]:
+            with ThreadPoolExecutor(self.service.connections) as pool:
+                try:
+                    for done in as_completed([pool.submit(self.connection) for _ in range(self.service.connections)]):
                         done.result()
+                except BaseException:  # also ^C: the other connections finish what is in flight, and no more
+                    self.report.stopped = "one connection failed"
+                    raise
         finally:
             self.fold()
             unsent = [*self.claimed, *self.lanes.leave()]
@@ -262,10 +263,8 @@ class _Run:
         flight = flying.pop(outcome.id)
         ahead = next(iter(flying.values()), None)
         self.journal.end(outcome, wait=not ahead)
-        delivery = flight.delivery
-        found = verdict(outcome, delivery.attempts, self.service.clock(), delivery.digest.deadline)
         with self.lock:
-            self.note(flight, outcome, found)
+            self.note(flight, outcome)
             if ahead and not self.still(ahead):
                 return True
         if ahead:
@@ -338,8 +337,7 @@ class _Run:
         return False
 
     def unwanted(self, delivery: Delivery) -> None:
-        self.settled.append(Settled(delivery.digest.id, State.SUPPRESSED, "no longer wanted"))
-        self.told(State.SUPPRESSED)
+        self.told(Settled(delivery.digest.id, State.SUPPRESSED, "no longer wanted"))
 
     def claim(self) -> bool:
         self.fold()
@@ -378,12 +376,10 @@ class _Run:
             self.report.stopped = "another deliverer took over"
         return self.report.stopped is not None
 
-    def note(self, flight: _Flight, outcome: Outcome, found: Verdict) -> None:
-        """A verdict's consequences for the row, the address and the run."""
-        self.settled.append(
-            Settled(outcome.id, found.state, found.text, found.not_before, flight.sha256, outcome.named)
-        )
-        self.told(found.state, found.text)
+    def note(self, flight: _Flight, outcome: Outcome) -> None:
+        """An outcome's consequences for the row, the address and the run."""
+        row, found = _settled(flight.delivery, Word(outcome, flight.sha256), self.service.clock())
+        self.told(row)
         at_domain = outcome.phase in (Phase.RCPT, Phase.DATA, Phase.FINAL)
         self.lanes.heard(domain_of(flight.address), put_off=at_domain and 400 <= outcome.code < 500)
         if found.suppress:
@@ -398,8 +394,7 @@ class _Run:
     def settle(self, delivery: Delivery, state: State, reason: str) -> None:
         """A row's end without a transport's word; failures in a row stop the run as the server's would."""
         with self.lock:
-            self.settled.append(Settled(delivery.digest.id, state, reason))
-            self.told(state, reason)
+            self.told(Settled(delivery.digest.id, state, reason))
             if self.breaker.tripped(Verdict(state, reason, counts=state is State.FAILED)):
                 self.pause(reason)
 
@@ -407,10 +402,12 @@ class _Run:
         self.service.catalog.deliveries.pause(why, self.service.clock())
         self.report.paused = self.report.stopped = why
 
-    def told(self, state: State, reason: str = "") -> None:
-        self.report.ended[state] += 1
-        if state is not State.SENT and reason:
-            self.report.errors[reason.partition(":")[0]] += 1
+    def told(self, row: Settled) -> None:
+        """A row came to its end, or waits again; `fold` tells the ledger."""
+        self.settled.append(row)
+        self.report.ended[row.state] += 1
+        if row.state not in (State.SENT, State.SUPPRESSED):
+            self.report.errors[row.reason.partition(":")[0]] += 1
         self.progress(self.report)
 
     def fold(self) -> None:

@@ -1,6 +1,9 @@
 import re
 import shutil
+import signal
 import sqlite3
+import threading
+import time
 from collections import Counter
 from contextlib import closing
 from datetime import timedelta
@@ -18,7 +21,7 @@ from digest.catalog.deliveries import Composed
 from digest.catalog.store import Store
 from digest.delivery.journal import Journal
 from digest.delivery.pace import Lanes, WarmUp
-from digest.errors import Busy, CatalogError, ConfigError, NotFound, TemplateError
+from digest.errors import Busy, CatalogError, ConfigError, NotFound, TemplateError, TransportError
 from digest.links import Purpose
 from digest.model import Digest, Interest, Outcome, Phase, Schedule, Skipped, Standing, State
 from digest.services.deliver import _Run
@@ -284,6 +287,37 @@ def test_on_hold_a_message_in_doubt_waits_for_a_person(make_app, app, line, owed
     holding.transport = Line()
     holding.deliver.deliver()
     assert states(holding) == {State.UNCERTAIN: 1}
+
+
+@pytest.fixture
+def interruptible():
+    """Also where the tests run in the background, whose shell has ^C ignored."""
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, usual)
+
+
+def pressed(mail):
+    signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+    time.sleep(0.1)
+
+
+def broken(mail):
+    raise TransportError("the outbox is gone")
+
+
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.parametrize(("trouble", "told"), [(pressed, KeyboardInterrupt), (broken, TransportError)])
+def test_what_ends_one_connection_ends_the_run_after_the_messages_in_flight(app, line, owed, trouble, told):
+    owed(30)
+    app.deliver.connections = 3
+    line.before = lambda mail: trouble(mail) if mail.id == 1 else time.sleep(0.1)
+    with pytest.raises(told):
+        app.deliver.deliver()
+    assert len(line.mails) < 15
+    line.before = lambda mail: None
+    app.deliver.deliver()
+    assert states(app) == {State.SENT: 30}
 
 
 def test_what_is_sent_again_is_the_same_message_once_more_and_no_third_time(app, line, owed):
