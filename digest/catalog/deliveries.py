@@ -138,6 +138,11 @@ class Deliveries:
         """Rows that a worker claimed or took over, and has not told the end of."""
         return self._where(t.OPEN, _claimed(worker))
 
+    def tried(self) -> bool:
+        """Whether any row was ever claimed and not given back: a first run that died early has left only its lease."""
+        with self._store.read() as db:
+            return db.scalar(select(t.digests.c.id).where(t.digests.c.attempts > 0).limit(1)) is not None
+
     def resend_uncertain(self, now: datetime) -> int:
         """Policy `resend`: each uncertain row goes out once more, the same bytes; how many."""
         d = t.digests

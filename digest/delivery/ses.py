@@ -19,6 +19,7 @@ from functools import cached_property
 from urllib.parse import SplitResult, urlsplit
 
 from digest import clock
+from digest.delivery.address import veiled
 from digest.delivery.pace import Pace
 from digest.delivery.smtp import is_loopback
 from digest.errors import TransportError
@@ -93,7 +94,7 @@ class Ses:
                     continue
                 body = self._body(mail)
                 phase, code, text = session.answer(body, self._headers(body, clock.system()))
-                yield Outcome(mail.id, phase, code, text, named=text if code == 250 else "")
+                yield Outcome(mail.id, phase, code, text, named=veiled(text) if code == 250 else "")
         finally:
             session.close()
 

@@ -106,10 +106,10 @@ class Deliver:
         with self.catalog.deliveries.lease() as lease:
             log = FileLog(self.journal) if self.journal else lease
             with closing(log):
-                had = log.last()  # looked at, and acted on, before it is ours: whoever dies between looks again
-                if lease.before and (log.copied or (had > lease.before if had is not None else self._begun())):
+                had = log.last()
+                if lease.before and (log.copied or self._outdated(had, lease.before)):
                     self.catalog.deliveries.pause(COPY, self.clock())
-                log.adopt(lease.number)
+                log.adopt(lease.number)  # only now: a run that died before would hide from the next what it saw
                 journal = Journal(log)
                 report.recovered = self._recover(lease, journal, whole=had is not None)
                 report.paused = self.catalog.deliveries.paused()
@@ -119,10 +119,9 @@ class Deliver:
             self._audit(report, lease)
         return report
 
-    def _begun(self) -> bool:
-        """Whether anything ever was sent: a first run that dies before its journal is there leaves only its lease."""
-        counts = self.catalog.deliveries.counts()
-        return any(number for state, number in counts.items() if state not in (State.PENDING, State.SKIPPED))
+    def _outdated(self, had: int | None, before: int) -> bool:
+        """Whether the journal knows of later runs than the database, or is gone although something was sent."""
+        return self.catalog.deliveries.tried() if had is None else had > before
 
     def _allowed(self) -> None:
         if self.problems:

@@ -31,6 +31,11 @@ def test_the_service_gets_the_message_whom_it_is_for_and_the_rows_number(service
     assert service.connections == 1
 
 
+def test_a_name_that_no_ledger_could_keep_is_kept_as_far_as_it_can_be_written(service: StandIn, mail: Make):
+    service.says = [(200, "", {"MessageId": "a\0b\ud800"})]
+    assert [o.named for o in service.ses().deliver([mail(7)])] == ["a b"]
+
+
 @pytest.mark.parametrize(
     ("says", "word"),
     [

@@ -676,6 +676,15 @@ def test_an_older_state_put_in_the_databases_place_by_hand_is_held(delivered, ma
 
 
 @pytest.mark.sqlite
+def test_a_copy_of_a_database_whose_only_run_was_put_off_is_held(app, line, owed, make_app):
+    owed(2)
+    line.says = [(Phase.RCPT, 451, "4.7.1 later")] * 2
+    app.deliver.deliver()
+    app.settings.file("subscribers.journal").unlink()
+    assert held(make_app())
+
+
+@pytest.mark.sqlite
 @pytest.mark.parametrize("names", ["subscribers.db", "subscribers.*"], ids=["alone", "with its journal"])
 def test_a_copy_elsewhere_is_held(delivered, make_app, tmp_path_factory, names):
     there = tmp_path_factory.mktemp("clone")
