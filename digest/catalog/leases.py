@@ -48,7 +48,9 @@ class Lease:
         return self.before
 
     def adopt(self, number: int) -> None:
-        """Nothing: it is ours by the lease."""
+        """It is ours by the lease."""
+        with self._store.translated():
+            self.db.execute(delete(t.records).where(t.records.c.deliverer_id == self.number))
 
     def append(self, records: Sequence[tuple[int, str]]) -> None:
         """One statement and one way there and back, since messages wait for it."""

@@ -40,7 +40,7 @@ class Log(Protocol):
         """The number of the run that had it before; None when there is none to be had. Changes nothing."""
 
     def adopt(self, number: int) -> None:
-        """Ours from now on, under this number, with all that earlier runs left."""
+        """Ours from now on, under this number, and empty: the ledger knows by now what earlier runs left."""
 
     def append(self, records: Sequence[tuple[int, str]]) -> None:
         """Adds lines about deliveries, which last when this returns, whatever dies."""
@@ -138,9 +138,8 @@ class FileLog:
         return 0 if ended else None
 
     def adopt(self, number: int) -> None:
-        """Keeps what an earlier process left, except for a torn last line."""
         self._number = number
-        self._rewrite(self.read())
+        self._rewrite(())
 
     def append(self, records: Sequence[tuple[int, str]]) -> None:
         data = "".join([f"{record}\n" for _, record in records]).encode("utf-8", "replace")
@@ -154,7 +153,7 @@ class FileLog:
         return [line for line in self._text().split("\n")[:-1] if _read(line)]
 
     def forget(self, ids: Iterable[int]) -> None:
-        if folded := {str(id) for id in ids}:  # all lines were read when it was adopted, or are ours
+        if folded := {str(id) for id in ids}:  # all lines are ours
             lines = self._text().split("\n")[1:-1]
             self._rewrite(line for line in lines if line.split(" ", 2)[1] not in folded)
 

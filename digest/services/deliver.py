@@ -105,13 +105,12 @@ class Deliver:
         report = Report()
         with self.catalog.deliveries.lease() as lease:
             log = FileLog(self.journal) if self.journal else lease
-            with closing(log):
+            with closing(Journal(log)) as journal:
                 had = log.last()
                 if lease.before and (log.copied or self._outdated(had, lease.before)):
                     self.catalog.deliveries.pause(COPY, self.clock())
-                log.adopt(lease.number)  # only now: a run that died before would hide from the next what it saw
-                journal = Journal(log)
                 report.recovered = self._recover(lease, journal, whole=had is not None)
+                log.adopt(lease.number)  # only now: a run that died before would hide from the next what it saw
                 report.paused = self.catalog.deliveries.paused()
                 report.total = self.catalog.deliveries.unfinished()[State.PENDING]
                 if not report.paused:
@@ -156,7 +155,6 @@ class Deliver:
         deliveries.release(untouched, lease.worker)
         touched = [d for d in left if d.digest.id in known]
         deliveries.fold([_settled(d, known[d.digest.id], now)[0] for d in touched], lease.worker, now)
-        journal.forget(known)
         again = 0 if self.hold else deliveries.resend_uncertain(now)
         deliveries.expire(now)
         return Counter({"untouched": len(untouched), "told by the journal": len(touched), "to be sent again": again})

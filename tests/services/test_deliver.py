@@ -711,6 +711,23 @@ def test_a_copy_is_held_even_when_its_first_run_is_killed_before_that_is_written
     clone.catalog.store.engine.dispose()
 
 
+@pytest.mark.sqlite
+def test_without_its_journal_all_is_in_doubt_even_when_the_first_run_is_killed_before_that_is_written_down(
+    app, line, owed, monkeypatch
+):
+    owed(3)
+    app.catalog.deliveries.claim(2, "1", NOW)
+    with monkeypatch.context() as patched:
+        patched.setattr(type(app.catalog.deliveries), "fold", killed)
+        with pytest.raises(Killed):
+            app.deliver.deliver()
+    app.deliver.hold = True
+    app.deliver.deliver()
+    app.catalog.deliveries.resume()
+    app.deliver.deliver()
+    assert states(app) == {State.SENT: 1, State.UNCERTAIN: 2}
+
+
 def killed(*_):
     raise Killed
 
