@@ -111,8 +111,6 @@ class Journal:
             self.flush()
 
 
-_sync = getattr(os, "fdatasync", os.fsync)  # macOS has only the slower one
-
 ROOM = 1 << 17
 """bytes that the file has for new records: to wait for the disk takes half as long where no file has to grow"""
 
@@ -144,9 +142,8 @@ class FileLog:
     def append(self, records: Sequence[tuple[int, str]]) -> None:
         data = "".join([f"{record}\n" for _, record in records]).encode("utf-8", "replace")
         with self._changing():
-            if os.write(self._fd, data) != len(data):
+            if os.write(self._fd, data) != len(data):  # waits for the disk
                 raise OSError("no space left for a whole record")
-            _sync(self._fd)
 
     def read(self) -> list[str]:
         """Without the last line where its end is missing: it was being written when the process died."""
@@ -196,7 +193,7 @@ class FileLog:
             os.replace(fresh, self._path)
             sync_folder(self._path.parent)
             self.close()
-            self._fd = os.open(self._path, os.O_WRONLY)
+            self._fd = os.open(self._path, os.O_WRONLY | os.O_DSYNC)
             os.lseek(self._fd, len(text), os.SEEK_SET)
 
     def _trouble(self, error: OSError | str) -> TransportError:

@@ -1,3 +1,4 @@
+import fcntl
 import os
 import stat
 import subprocess
@@ -176,7 +177,14 @@ def test_a_killed_process_leaves_every_record_it_wrote(path: Path):
 def synced(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """One entry for each wait for the disk."""
     found: list[int] = []
-    monkeypatch.setattr("digest.delivery.journal._sync", found.append)
+    usual = os.write
+
+    def written(fd: int, data: bytes) -> int:
+        if fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_DSYNC:
+            found.append(fd)
+        return usual(fd, data)
+
+    monkeypatch.setattr(os, "write", written)
     return found
 
 
@@ -192,26 +200,25 @@ def test_a_begin_is_on_the_disk_before_it_returns_and_the_end_before_it_in_the_s
     assert len(synced) == 3
 
 
-def test_connections_that_wait_for_the_disk_share_the_next_go(
-    journal: Journal, path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    synced: list[str] = []
+def test_connections_that_wait_for_the_disk_share_the_next_go(journal: Journal, monkeypatch: pytest.MonkeyPatch):
+    written: list[bytes] = []
+    usual = os.write
     others = [threading.Thread(target=journal.begin, args=(id,)) for id in range(2, 8)]
 
-    def slowly(fd: int) -> None:
-        synced.append(path.read_text())
-        if len(synced) == 1:
+    def slowly(fd: int, data: bytes) -> int:
+        written.append(data)
+        if len(written) == 1:
             for other in others:
                 other.start()
             while len(journal._waiting) < 7:
                 time.sleep(0.001)
+        return usual(fd, data)
 
-    monkeypatch.setattr("digest.delivery.journal._sync", slowly)
+    monkeypatch.setattr(os, "write", slowly)
     journal.begin(1)
     for other in others:
         other.join()
-    assert len(synced) == 2
-    assert synced[1].count("begin") == 7
+    assert [data.count(b"begin") for data in written] == [1, 6]
 
 
 def test_a_full_disk_stops_the_sending_and_nothing_follows_a_torn_record(
