@@ -127,8 +127,8 @@ class Texts:
         self._most = unit.max(axis=0).toarray() if self._size else np.zeros(unit.shape[1], dtype=np.float32)
         title = np.flatnonzero(field & 1 == 0)
         self._title_by_column = self._others(column[title], field[title], self._size).T.tocsr()
-        self._axes = self._latent()
-        self._places = _unit_rows(unit @ self._axes).T.copy()
+        self._axis, self._axes = self._latent()
+        self._places = _unit_rows(self._directed(unit)).T.copy()
         self._telling = min(len(self._places) / TELLING, 1)
 
     def _read(self, documents: Sequence[tuple[str, str]]) -> tuple[Any, Any, Any, Any]:
@@ -163,7 +163,7 @@ class Texts:
         words, token, field = _tokens(documents)
         column = np.array([self._stems.get(stem(word), -1) for word in words], dtype=np.int64)
         unit = self._others(*_told(column[token], token, field), len(documents))
-        return unit, _unit_rows(unit @ self._axes)
+        return unit, _unit_rows(self._directed(unit))
 
     def _others(self, column: Any, field: Any, papers: int) -> Any:
         counts = self._counted(column, field, *self._known(column), papers)
@@ -182,13 +182,24 @@ class Texts:
         counts.data /= np.repeat(np.sqrt(counts.power(2).sum(axis=1)) + np.float32(1e-9), np.diff(counts.indptr))
         return counts
 
-    def _latent(self) -> Rows:
-        """columns × directions, by a randomised SVD without chance: it starts from papers spread evenly over all"""
+    def _directed(self, unit: Any) -> Rows:
+        """documents × directions"""
+        axis = self._axis[unit.indices]
+        axes = np.where(axis < 0, np.float32(0), unit.data), np.maximum(axis, 0), unit.indptr
+        directed: Rows = sp.csr_array(axes, shape=(unit.shape[0], len(self._axes))) @ self._axes
+        return directed
+
+    def _latent(self) -> tuple[Any, Rows]:
+        """The axis of each column, -1 without one, and axes × directions.
+
+        By a randomised SVD without chance: it starts from papers spread evenly over all.
+        """
         breadth = min(DIRECTIONS, self._size // 4)
-        axes = np.zeros((self._unit.shape[1], breadth), dtype=np.float32)
         shared = np.flatnonzero(np.diff(self._unit_by_column.indptr) >= SHARED)
+        axis = np.full(self._unit.shape[1], -1, dtype=np.int32)
         if not breadth or not len(shared):
-            return axes[:, :0]
+            return axis, np.zeros((1, 0), dtype=np.float32)
+        axis[shared] = np.arange(len(shared))
         by_column = self._unit_by_column[shared]
         by_paper = by_column.T.tocsr()
         span = by_column[:, np.linspace(0, self._size - 1, min(breadth + 16, self._size)).astype(np.intp)].toarray()
@@ -196,8 +207,7 @@ class Texts:
             span = by_column @ np.linalg.qr(by_paper @ span)[0]
         energy, directions = np.linalg.eigh(span.T @ span)
         kept = np.flatnonzero(energy > 1e-4)[: -breadth - 1 : -1]  # twins leave nothing to divide by
-        axes[shared, : len(kept)] = span @ (directions[:, kept] / np.sqrt(energy[kept]))
-        return axes[:, : len(kept)]
+        return axis, span @ (directions[:, kept] / np.sqrt(energy[kept]))
 
     def query(self, parts: Iterable[tuple[str, float]]) -> Query:
         """Pieces of text and how much each matters; the first is its name."""
@@ -250,7 +260,7 @@ class Texts:
         words += NAMED * np.stack([self.holding(query.name) for query in queries])
         words += SENSE * self._sense(queries)
         share = np.sqrt(asked.power(2).sum(axis=1))  # of the query that these papers have words for
-        return words.astype(np.float32), _unit_rows(asked @ self._axes) * share[:, np.newaxis], lexical > 0
+        return words.astype(np.float32), _unit_rows(self._directed(asked)) * share[:, np.newaxis], lexical > 0
 
     def _sense(self, queries: Sequence[Query]) -> Rows:
         """queries × papers: how much nearer in meaning each paper is than usual; 0 without a model."""
