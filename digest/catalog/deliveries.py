@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ARRAY, Select, bindparam, func, literal, select, update
 
@@ -19,8 +19,7 @@ from digest.catalog.store import Store
 from digest.model import Digest, Picks, Skipped, State, Turn, pack
 
 
-@dataclass(frozen=True)
-class Composed:
+class Composed(NamedTuple):
     """A turn's digest as it is written: frozen, or skipped and why; *following*: the next turn."""
 
     digest: Digest
@@ -183,14 +182,15 @@ class Deliveries:
             }
             return db.execute(update(d).where(over).values(values)).rowcount
 
-    def had(self, subscribers: Iterable[int], after: datetime) -> list[Sequence[Any]]:
-        """Subscribers, editions, packed picks, dates: of digests dated after *after* that reached them or may yet."""
+    def had(self, subscribers: Iterable[int], after: datetime, before: datetime) -> list[Sequence[Any]]:
+        """Subscribers, editions, packed picks, dates: of digests dated in between that reached them or may yet."""
         d = t.digests.c
         # by the index: no turn is much older than its digest, and weeks and the welcome sort behind the dates
         lately = d.turn >= (after - timedelta(days=8)).date().isoformat()
-        wanted = self._store.among(d.subscriber_id, subscribers) & lately & (d.date > after) & REACHED
+        theirs = self._store.among(d.subscriber_id, subscribers) & lately & (d.date > after) & (d.date < before)
         with self._store.read() as db:
-            return self._store.columns(db, select(d.subscriber_id, d.edition_id, d.picks, d.date).where(wanted))
+            wanted = select(d.subscriber_id, d.edition_id, d.picks, d.date).where(theirs & REACHED)
+            return self._store.columns(db, wanted)
 
     def shown(self, subscribers: Sequence[int], papers: Collection[int]) -> dict[int, list[tuple[int, datetime]]]:
         """By subscriber: which of *papers* their digests had, and when the edition opened that it was in."""

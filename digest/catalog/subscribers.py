@@ -3,10 +3,10 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import date, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Text, cast, delete, func, select, update
 
@@ -16,13 +16,12 @@ from digest.errors import CatalogError
 from digest.model import Cadence, Interest, Schedule, Standing, Steering, Subscriber, Turn
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
+class Due(NamedTuple):
     """A subscriber whose turn has come: as much of them as composing asks for, and called the same."""
 
     id: int
     public_id: str
-    count: int
+    count: int  # type: ignore[assignment]
     minimum: int
     since: datetime | None
     schedule: Schedule

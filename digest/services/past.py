@@ -15,23 +15,29 @@ END = datetime.max.replace(tzinfo=UTC)
 
 
 class Had(NamedTuple):
-    """Papers and when they were sent, reader by reader; those of the nth lie between *ends* n and n + 1."""
+    """Papers and by which digest, reader by reader; those of the nth lie between *ends* n and n + 1."""
 
     papers: NDArray[np.int64]
-    times: NDArray[np.float64]
+    digests: NDArray[np.int64]
+    """places in *dates*"""
     ends: list[int]
+    dates: Sequence[datetime]
 
     def of(self, nth: int) -> NDArray[np.int64]:
         return self.papers[self.ends[nth] : self.ends[nth + 1]]
 
     def again(self, nth: int, added: Mapping[int, datetime]) -> dict[int, frozenset[int]]:
         """By topic that was *added* the papers that were sent before it, and not since."""
-        papers, times = self.of(nth), self.times[self.ends[nth] : self.ends[nth + 1]]
-        late = {topic: times > before.timestamp() for topic, before in added.items()}
-        return {topic: frozenset({*papers.tolist()} - {*papers[since].tolist()}) for topic, since in late.items()}
+        papers = self.of(nth).tolist()
+        dates = [self.dates[digest] for digest in self.digests[self.ends[nth] : self.ends[nth + 1]].tolist()]
+        sent = [*zip(papers, dates, strict=True)]
+        return {
+            topic: frozenset({*papers} - {paper for paper, date in sent if date > before})
+            for topic, before in added.items()
+        }
 
 
-NOTHING = Had(np.zeros(0, np.int64), np.zeros(0), [0, 0])
+NOTHING = Had(np.zeros(0, np.int64), np.zeros(0, np.int64), [0, 0], ())
 
 
 class Past:
@@ -53,19 +59,18 @@ class Past:
 
         *readers* in ascending order. Nothing is read of single papers but their places.
         """
-        who, editions, picks, dates = self._catalog.deliveries.had(readers, after)
+        who, editions, picks, dates = self._catalog.deliveries.had(readers, after, before)
         self._learn(set(editions) - self._begins.keys())
         sizes = np.fromiter(map(len, picks), np.int64, len(picks)) // FROZEN.itemsize
         begins = np.fromiter(map(self._begins.__getitem__, editions), np.int64, len(picks))
         places = np.repeat(begins, sizes) + np.frombuffer(b"".join(picks), FROZEN)["ordinal"]
         papers = self._table[:, places].ravel()
-        times = np.fromiter(map(datetime.timestamp, dates), np.float64, len(picks))
         digest = np.tile(np.repeat(np.arange(len(picks)), sizes), len(self._table))
-        here = np.flatnonzero((papers > 0) & (times[digest] < before.timestamp()))
+        here = np.flatnonzero(papers)
         owner = np.array(who, dtype=np.int64)[digest[here]]
         order = here[np.argsort(owner, kind="stable")]
         ends = np.searchsorted(np.sort(owner), [*readers, np.iinfo(np.int64).max])
-        return Had(papers[order], times[digest[order]], ends.tolist())
+        return Had(papers[order], digest[order], ends.tolist(), dates)
 
     def _learn(self, editions: set[int]) -> None:
         if not editions:

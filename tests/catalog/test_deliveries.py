@@ -131,7 +131,7 @@ def test_papers_had_are_those_of_digests_that_reached_the_reader_or_may(catalog,
     compose(catalog, readers[:2])
     (first, second) = catalog.deliveries.claim(2, "a", NOW)
     catalog.deliveries.fold([Settled(first.digest.id, State.SENT), Settled(second.digest.id, State.FAILED)], "a", NOW)
-    had = catalog.deliveries.had([readers[0].id, readers[1].id], NOW - timedelta(days=31))
+    had = catalog.deliveries.had([readers[0].id, readers[1].id], NOW - timedelta(days=31), TOMORROW.due)
     assert [*map(list, had)] == [[readers[0].id], [1], [pack([pick(0)])], [NOW]]
 
 
