@@ -183,14 +183,14 @@ class Deliveries:
             return db.execute(update(d).where(over).values(values)).rowcount
 
     def had(self, subscribers: Iterable[int], after: datetime, before: datetime) -> list[Sequence[Any]]:
-        """Subscribers, editions, packed picks, dates: of digests dated in between that reached them or may yet."""
+        """Subscribers in order, editions, packed picks, dates: of digests in between that reached them or may yet."""
         d = t.digests.c
         # by the index: no turn is much older than its digest, and weeks and the welcome sort behind the dates
         lately = d.turn >= (after - timedelta(days=8)).date().isoformat()
         theirs = self._store.among(d.subscriber_id, subscribers) & lately & (d.date > after) & (d.date < before)
         with self._store.read() as db:
             wanted = select(d.subscriber_id, d.edition_id, d.picks, d.date).where(theirs & REACHED)
-            return self._store.columns(db, wanted)
+            return self._store.columns(db, wanted.order_by(d.subscriber_id))
 
     def shown(self, subscribers: Sequence[int], papers: Collection[int]) -> dict[int, list[tuple[int, datetime]]]:
         """By subscriber: which of *papers* their digests had, and when the edition opened that it was in."""

@@ -51,8 +51,8 @@ class Past:
         """of earlier editions, in what follows"""
         self._numbers: list[list[int]] = []
         """under which each of their papers, by ordinal, is a candidate now"""
-        self._table = np.zeros((1, 0), dtype=np.int64)
-        """the same as an array, a column for each paper; 0 for none"""
+        self._table = np.zeros((0, 1), dtype=np.int64)
+        """the same as an array, a row for each paper; 0 for none"""
 
     def had(self, readers: Sequence[int], after: datetime, before: datetime = END) -> Had:
         """Of the edition's candidates those that each reader got, or may get yet, by digests dated in between.
@@ -64,13 +64,11 @@ class Past:
         sizes = np.fromiter(map(len, picks), np.int64, len(picks)) // FROZEN.itemsize
         begins = np.fromiter(map(self._begins.__getitem__, editions), np.int64, len(picks))
         places = np.repeat(begins, sizes) + np.frombuffer(b"".join(picks), FROZEN)["ordinal"]
-        papers = self._table[:, places].ravel()
-        digest = np.tile(np.repeat(np.arange(len(picks)), sizes), len(self._table))
+        papers = self._table.take(places, axis=0).ravel()
         here = np.flatnonzero(papers)
-        owner = np.array(who, dtype=np.int64)[digest[here]]
-        order = here[np.argsort(owner, kind="stable")]
-        ends = np.searchsorted(np.sort(owner), [*readers, np.iinfo(np.int64).max])
-        return Had(papers[order], digest[order], ends.tolist(), dates)
+        digests = np.repeat(np.arange(len(picks)), sizes * self._table.shape[1])[here]
+        ends = np.searchsorted(digests, np.searchsorted(who, [*readers, np.iinfo(np.int64).max]))
+        return Had(papers[here], digests, ends.tolist(), dates)
 
     def _learn(self, editions: set[int]) -> None:
         if not editions:
@@ -80,4 +78,4 @@ class Past:
             self._numbers += [[n for n in self._same.get(paper, (paper,)) if n in self._here] for paper in papers]
         most = max(1, *map(len, self._numbers))
         rows = ([*numbers, *[0] * (most - len(numbers))] for numbers in self._numbers)
-        self._table = np.array([*rows], dtype=np.int64).reshape(-1, most).T.copy()
+        self._table = np.array([*rows], dtype=np.int64).reshape(-1, most)
