@@ -24,6 +24,8 @@ class Updates:
         Those became news before *after*, so nothing else can bring them.
         """
         readers = self.catalog.subscribers.told_of_events()
+        if not readers:
+            return list(news)
         events = {event[0].paper: event for event in self.catalog.papers.events(after, until)}
         unaware = self._unaware(readers, {paper: when for paper, (_, _, _, when) in events.items()})
         found = {candidate.card.paper: candidate for candidate in news}
@@ -36,7 +38,7 @@ class Updates:
     def picks(self, edition: Edition, readers: Sequence[Subscriber | Due]) -> dict[int, list[Pick]]:
         """By subscriber, what happened last first; nothing for those who do not want to be told."""
         happened = {c.card.paper: c.happened for c in edition.candidates if c.happened}
-        ordinals = {c.card.paper: c.ordinal for c in edition.candidates}
+        ordinals = {c.card.paper: c.ordinal for c in edition.candidates if c.happened}
         unaware = self._unaware([reader.id for reader in readers if reader.steering.events], happened)
         return {
             who: [
