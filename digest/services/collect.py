@@ -13,6 +13,7 @@ from digest.errors import NotFound, SourceError
 from digest.model import Batch, Memory
 from digest.sources import Dated, Source, Watching
 from digest.sources.arxiv_api import named
+from digest.sources.cited import PASTED
 from digest.sources.health import again
 from digest.sources.http import Http
 
@@ -21,9 +22,6 @@ AT_ONCE = 64
 
 PATIENCE = 1.0
 """seconds that all wait for whose turn it is"""
-
-PASTED = "pasted"
-"""the source of papers that subscribers named and nobody announced"""
 
 ASKED_FOR, AT_A_TIME = timedelta(days=2), 100
 """how long they are asked for, and how many at most in one go"""

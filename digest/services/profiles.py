@@ -9,9 +9,8 @@ from digest.clock import Clock
 from digest.errors import BadLink
 from digest.links import Links, Purpose
 from digest.model import NAMED, Batch, Card, Listing, Subscriber
-from digest.services.collect import PASTED
 from digest.services.library import Hit, Library
-from digest.sources.cited import cited
+from digest.sources.cited import PASTED, cited
 
 VALUES = {"up": 1, "down": -1, "none": 0}
 """of a vote, as links say it; `none` takes one back"""

@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from digest.model import Listing
 from digest.sources import text
 
+PASTED = "pasted"
+"""the source of such papers, and the origin of votes for them"""
+
 MOST = 500
 """papers that are read of one text"""
 
@@ -41,9 +44,9 @@ def _named(plain: str) -> Iterator[Listing]:
     for line in plain.splitlines():
         named = [ids for word in re.split(r"[\s,;]+", line) if (ids := _ids(word))]
         for ids in named:
-            yield Listing("pasted", "", next(iter(ids.values())), ids=ids)
+            yield Listing(PASTED, "", next(iter(ids.values())), ids=ids)
         if not named and re.search(r"\w", line):
-            yield Listing("pasted", "", text.clean(line, 100))
+            yield Listing(PASTED, "", text.clean(line, 100))
 
 
 def _ids(word: str, elsewhere: str = "") -> dict[str, str]:
@@ -81,4 +84,4 @@ def _entry(fields: dict[str, str]) -> Listing:
     ids = _ids(fields.get("url", ""), elsewhere) | _ids(fields.get("arxivid") or fields.get("eprint", ""))
     title = fields.get("title", "") or next(iter(ids.values()), "an entry without a title")
     authors = tuple(filter(None, re.split(r"\s+and\s+", fields.get("author", ""))))
-    return Listing("pasted", "", title, authors=authors, ids=ids)
+    return Listing(PASTED, "", title, authors=authors, ids=ids)
