@@ -50,7 +50,8 @@ def subscribers_add(
 def _wanted(interest: "Interest", said: Mapping[str, str]) -> "Subscriber":
     """Somebody new who wants what is *said*, in the words of the form; days by name. Raises ConfigError."""
     from digest.model import Schedule, Subscriber
-    from digest.services.forms import DAYS, Form
+    from digest.rendering.words import DAYS
+    from digest.services.forms import Form
 
     start, topics = session.app.settings.sign_up, session.app.subscriptions.topics()
     newcomer = Subscriber(interest=interest, schedule=Schedule(hour=start.hour, zone=start.zone.key))

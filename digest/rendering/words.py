@@ -7,7 +7,7 @@ from functools import lru_cache
 from textwrap import wrap as _wrap
 from urllib.parse import quote
 
-_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
     *("July", "August", "September", "October", "November", "December"),
@@ -73,11 +73,11 @@ def headline(turn: str, when: date) -> str:
         start = day(monday).removesuffix(f" {sunday.year}").removesuffix(f" {_MONTHS[sunday.month - 1]}")
         return f"Week {int(turn[6:])}, {start}{'–' if start.isdigit() else ' – '}{day(sunday)}"
     shown = date.fromisoformat(turn) if turn[:1].isdigit() else when
-    return f"{_DAYS[shown.weekday()]}, {day(shown)}"
+    return f"{DAYS[shown.weekday()]}, {day(shown)}"
 
 
 @lru_cache(maxsize=1024)
 def stamp(when: datetime) -> str:
     """*when* as a Date header wants it."""
     utc = when.astimezone(UTC)
-    return f"{_DAYS[utc.weekday()][:3]}, {utc.day:02} {_MONTHS[utc.month - 1][:3]} {utc:%Y %H:%M:%S} +0000"
+    return f"{DAYS[utc.weekday()][:3]}, {utc.day:02} {_MONTHS[utc.month - 1][:3]} {utc:%Y %H:%M:%S} +0000"

@@ -14,7 +14,6 @@ from digest.rendering.words import clean
 T = TypeVar("T")
 N = TypeVar("N", int, float)
 
-DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 FASTEST = timedelta(seconds=3)
 """in which a person can fill in a form"""
 

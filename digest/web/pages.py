@@ -61,7 +61,7 @@ class Pages:
         )
         filters = {"card": card, "clean": words.clean, "long": long, "masked": masked, "readable": readable}
         self.templates.filters |= filters
-        self.templates.globals |= {"publication": app.publication, "root": self.root, "DAYS": forms.DAYS}
+        self.templates.globals |= {"publication": app.publication, "root": self.root, "DAYS": words.DAYS}
 
     def mount(self, web: FastAPI) -> None:
         """Every route and every error page onto *web*."""
