@@ -234,7 +234,7 @@ class Newsletter:
         name = self.app.links.message_id
         for chunk in chunks(self.readers):
             rows = [
-                replace(d, id=0, subscriber=n, turn=turn, template=template, picks=Picks(pack(d.picks)),
+                d._replace(id=0, subscriber=n, turn=turn, template=template, picks=Picks(pack(d.picks)),
                         message_id=name(n, str(n), turn, "news.example.org"))
                 for n, d in zip(chunk, render.digests(len(chunk)), strict=True)
             ]  # fmt: skip

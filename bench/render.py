@@ -13,7 +13,6 @@ import random
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -71,7 +70,7 @@ def digests(count: int, size: int = 300) -> list[Digest]:
     def picks() -> tuple[Pick, ...]:
         return tuple(Pick(n, 1.0, (Reason(ReasonCode.TOPIC, n % 20),)) for n in chance.sample(range(size), 10))
 
-    return [replace(blank, id=n, picks=picks(), message_id=f"{n:032x}@news.example.org") for n in range(count)]
+    return [blank._replace(id=n, picks=picks(), message_id=f"{n:032x}@news.example.org") for n in range(count)]
 
 
 def urls(digest: Digest) -> Urls:

@@ -351,6 +351,9 @@ class Cadence(StrEnum):
     WEEKLY = "weekly"  # on the one chosen day, for the whole ISO week
 
 
+WELCOME = "welcome"
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
     """What a subscriber is owed one mail for. *label* is the once-key: a local date, an ISO week, or `welcome`."""
@@ -359,11 +362,9 @@ class Turn:
     due: datetime
 
     @property
-    def weekly(self) -> bool:
-        return "-W" in self.label
-
-
-WELCOME = "welcome"
+    def whole(self) -> bool:
+        """Whether its mail looks back at all that an edition has, instead of at the last days."""
+        return "-W" in self.label or self.label == WELCOME
 
 
 @dataclass(frozen=True, slots=True)
@@ -474,8 +475,7 @@ class Skipped(StrEnum):
     TOO_LATE = "too-late"
 
 
-@dataclass(frozen=True, slots=True)
-class Digest:
+class Digest(NamedTuple):
     """The row of a turn, frozen when it was composed: all that its bytes depend on beside cards, template and key."""
 
     id: int

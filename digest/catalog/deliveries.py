@@ -312,15 +312,15 @@ def _all() -> Select[Any]:
     return select(t.digests)
 
 
-def _columns(composed: Sequence[Composed]) -> dict[str, list[Any]]:
+def _columns(composed: Sequence[Composed]) -> dict[str, Sequence[Any]]:
     """In what drivers take as it is: no subclass of str, no bytes for SQLite to look up how they are adapted."""
-    digests = [c.digest for c in composed]
+    _, subscribers, turns, editions, picks, templates, names, dates, deadlines, since = zip(
+        *[c.digest for c in composed], strict=True
+    )
     return {
-        "subscriber_id": [d.subscriber for d in digests], "turn": [d.turn for d in digests],
-        "edition_id": [d.edition or None for d in digests], "picks": [bytearray(pack(d.picks)) for d in digests],
-        "template": [d.template or None for d in digests], "message_id": [d.message_id for d in digests],
-        "date": [d.date for d in digests], "deadline": [d.deadline for d in digests],
-        "since": [d.since for d in digests],
+        "subscriber_id": subscribers, "turn": turns, "edition_id": [edition or None for edition in editions],
+        "picks": [bytearray(pack(some)) for some in picks], "template": [template or None for template in templates],
+        "message_id": names, "date": dates, "deadline": deadlines, "since": since,
         "not_before": [None if c.skipped else c.digest.date for c in composed],
         "state": [(State.SKIPPED if c.skipped else State.PENDING).value for c in composed],
         "reason": [c.skipped.value if c.skipped else "" for c in composed],

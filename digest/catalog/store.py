@@ -5,6 +5,7 @@ import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
+from functools import cache
 from importlib import import_module
 from itertools import chain, islice
 from pathlib import Path
@@ -226,7 +227,7 @@ class Store:
         for name, column in columns.items():
             kind = table.c[name].type.dialect_impl(dialect)
             convert = None if isinstance(kind, LargeBinary) else kind.bind_processor(dialect)
-            values.append(map(convert, column) if convert else column)
+            values.append(map(cache(convert), column) if convert else column)  # few differ in most columns
         into = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES "  # noqa: S608  names of ours
         row = f"({', '.join(['?' if self.sqlite else '%s'] * len(columns))})"
         new = 0

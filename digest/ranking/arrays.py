@@ -2,10 +2,11 @@
 
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache, reduce
 from math import isfinite
+from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -44,22 +45,21 @@ def filings(category: str) -> set[str]:
 AS_USUAL = Steering()
 
 
-@dataclass(frozen=True, slots=True, eq=False)  # with an array in it there is no plain equality: each is its own
-class Wish:
+class Wish(NamedTuple):
     """What one turn asks of an edition."""
 
     interest: Interest
-    count: int
+    count: int  # type: ignore[assignment]
     after: datetime
     """only what became a candidate then or later"""
-    had: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    had: NDArray[np.int64] = np.zeros(0, np.int64)
     """papers that were sent already, in any order, be it repeatedly"""
     votes: tuple[tuple[int, int], ...] = ()
     """papers voted up (+1) or down (-1); see `Ranker.read`"""
     steering: Steering = AS_USUAL
     whole: bool = False
     """for a mail that looks back at the whole time since *after*: what trended at its beginning counts like news"""
-    again: Mapping[int, frozenset[int]] = field(default_factory=dict)
+    again: Mapping[int, frozenset[int]] = MappingProxyType({})
     """by topic what was sent before it was followed, and comes again if the topic brings it"""
     lot: int = 0
     """any number: readers with different ones are shown different things to explore"""

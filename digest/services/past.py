@@ -28,6 +28,8 @@ class Had(NamedTuple):
 
     def again(self, nth: int, added: Mapping[int, datetime]) -> dict[int, frozenset[int]]:
         """By topic that was *added* the papers that were sent before it, and not since."""
+        if not added:
+            return {}
         papers = self.of(nth).tolist()
         dates = [self.dates[digest] for digest in self.digests[self.ends[nth] : self.ends[nth + 1]].tolist()]
         sent = [*zip(papers, dates, strict=True)]

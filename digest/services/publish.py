@@ -2,14 +2,13 @@
 
 import gc
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache, lru_cache
-from operator import sub
 from threading import Lock
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from digest.catalog import Catalog
@@ -129,14 +128,12 @@ class Publish:
     """who knows what an edition waits for or lacks; asked for only when one opens"""
     meaning: Meaning | None = None
     """a sentence-embedding model, if there is one"""
-    engine: Callable[["Publish"], Engine] = lambda self: Local({"compose": self._ahead})
+    engine: Callable[["Publish"], Engine] = lambda self: Local({"compose": self._chunk})
     _edition: Edition | None = field(default=None, repr=False)
     _pages: dict[tuple[int, str | None, int], Picks] = field(default_factory=dict, repr=False)
     _shared: tuple[Edition, Past, list[Topic]] | None = field(default=None, repr=False)
     """what the chunks of one call have in common"""
     _composed: Counter[str] = field(default_factory=Counter, init=False, repr=False)
-    _writer: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1), init=False, repr=False)
-    _writing: Future[int] | None = field(default=None, init=False, repr=False)
     _told: Callable[[], None] = field(default_factory=lambda: lambda: None, init=False, repr=False)
     _ranker: tuple[int, list[Topic], Ranker] | None = field(default=None, repr=False)
     _ranking: Lock = field(default_factory=Lock, init=False, repr=False)
@@ -215,7 +212,8 @@ class Publish:
         if key not in self._pages:
             interest = Interest({t.id: 1.0 for t in self.catalog.topics.offered() if t.slug == topic})
             anybody = replace(self.anybody(interest, count), steering=Steering(explore=0))
-            self._pages[key] = self._ranked(edition, [self._wish(edition, anybody)])[0]
+            everything = Turn(WELCOME, edition.opened)
+            self._pages[key] = self._ranked(edition, self._wishes(edition, [anybody], [everything]))[0]
         return self._pages[key]
 
     # ---- digests
@@ -231,10 +229,7 @@ class Publish:
             before = self._composed.total()
             total = before + CHUNK * len(chunks)
             self._told = lambda: progress(pace(self._composed.total(), total, began))  # noqa: B023  told at once
-            try:
-                self.engine(self).map("compose", [f"{first}-{last}" for first, last in chunks])
-            finally:
-                self._written()
+            self.engine(self).map("compose", [f"{first}-{last}" for first, last in chunks])
             if self._composed.total() == before:
                 break  # whoever is still due waits for an edition
         return self._composed
@@ -242,31 +237,25 @@ class Publish:
     def compose_chunk(self, chunk: ChunkId) -> None:
         """The due turns of subscribers FIRST-LAST; running it twice adds nothing (UNIQUE(subscriber, turn))."""
         self._shared = None  # papers may have been merged, topics added, since this process composed the last one
-        self._ahead(chunk)
-        self._written()
+        self._chunk(chunk)
 
-    def _ahead(self, chunk: ChunkId) -> None:
-        """The same, but it is still being written when the next chunk may begin."""
+    def _chunk(self, chunk: ChunkId) -> None:
         with _unswept():
             composed = self._compose(chunk)
+            self.catalog.deliveries.add(composed)
         self._composed.update(c.skipped or "pending" for c in composed)
         self._told()
-        self._written(self._writer.submit(self.catalog.deliveries.add, composed))
-
-    def _written(self, following: Future[int] | None = None) -> None:
-        """Waits until the last chunk is written, and raises what went wrong with it."""
-        last, self._writing = self._writing, following
-        if last:
-            last.result()
 
     def _compose(self, chunk: ChunkId) -> list[Composed]:
         now = self.clock()
         first, _, last = chunk.partition("-")
         due = self.catalog.subscribers.due(now, int(first), int(last))
-        composed = [self._skipped(d, Skipped.TOO_LATE, now) for d in due if _late(d, now)]
-        waits_from = self._waits_from(now)
-        timely = [d for d in due if d.turn.due < waits_from and not _late(d, now)]
+        late, waits_from = now - LATE, self._waits_from(now)
+        missed = [d for d in due if d.turn.due < late and d.turn.label != WELCOME]
+        composed = [self._skipped(d, Skipped.TOO_LATE, now) for d in missed]
         if edition := self.edition():
+            gone = {d.id for d in missed}
+            timely = [d for d in due if d.turn.due < waits_from and d.id not in gone]
             composed += self._digests(edition, timely, now)
         return composed
 
@@ -282,7 +271,7 @@ class Publish:
             self._shared = edition, Past(self.catalog, edition), self.catalog.topics.all()
         _, past, topics = self._shared
         had, votes = past.had(readers, now - MEMORY), self.catalog.votes.of(readers)
-        wishes = [self._wish(edition, d, d.turn, votes.get(d.id, ()), had, n) for n, d in enumerate(due)]
+        wishes = self._wishes(edition, due, (d.turn for d in due), votes, had)
         picked = self._picked(edition, due, wishes, topics) if due else []
         empty = [d.id for d, picks in zip(due, picked, strict=True) if len(picks) < d.minimum]
         silence = self.catalog.deliveries.empty_turns(empty)
@@ -328,21 +317,30 @@ class Publish:
 
     # ---- ranking
 
-    def _wish(
+    def _wishes(
         self,
         edition: Edition,
-        reader: Subscriber | Due,
-        turn: Turn | None = None,
-        said: tuple[tuple[int, int], ...] = (),
+        readers: Sequence[Subscriber | Due],
+        turns: Iterable[Turn],
+        said: Mapping[int, tuple[tuple[int, int], ...]] = MappingProxyType({}),
         had: Had = NOTHING,
-        nth: int = 0,
-    ) -> Wish:
-        """Of the *nth* of the readers that *had* is about."""
-        whole = turn is None or turn.weekly or turn.label == WELCOME
-        after = _back(edition.opened, self.rhythm.window if whole else self.rhythm.recent)
-        again = had.again(nth, reader.added) if reader.added else {}
-        lot = reader.id + edition.id  # so that who had the best of today's has not that of tomorrow's
-        return Wish(reader.interest, reader.count, after, had.of(nth), said, reader.steering, whole, again, lot)
+    ) -> list[Wish]:
+        """For these turns of *readers*: what they *said* of papers by their ids, what they *had* in their order."""
+        day, week = edition.opened - self.rhythm.recent, edition.opened - self.rhythm.window
+        return [
+            Wish(
+                reader.interest,
+                reader.count,
+                week if turn.whole else day,
+                had.of(nth),
+                said.get(reader.id, ()),
+                reader.steering,
+                turn.whole,
+                had.again(nth, reader.added),
+                reader.id + edition.id,  # so that who had the best of today's has not that of tomorrow's
+            )
+            for nth, (reader, turn) in enumerate(zip(readers, turns, strict=True))
+        ]
 
     def _picked(
         self,
@@ -384,7 +382,7 @@ class Publish:
         now = past.date if past else self.clock()
         turn = Turn(past.turn, now) if past else self.catalog.subscribers.turn(reader.id) or Turn("", now)
         had = Past(self.catalog, edition).had([reader.id], now - MEMORY, past.date if past else END)
-        return self._wish(edition, reader, turn, self.catalog.votes.of([reader.id]).get(reader.id, ()), had)
+        return self._wishes(edition, [reader], [turn], self.catalog.votes.of([reader.id]), had)[0]
 
     def preview(self, reader: Subscriber, day: date | None = None) -> Preview:
         """Their next digest as it would be sent, with links that do nothing. Raises NotFound without an edition."""
@@ -411,9 +409,4 @@ def _traits(card: Card) -> set[str]:
     return traits(Announced(card.title, card.abstract, card.authors, card.categories))
 
 
-def _late(due: Due, now: datetime) -> bool:
-    return now - due.turn.due > LATE and due.turn.label != WELCOME
-
-
 _next = lru_cache(1 << 12)(Schedule.next)  # thousands share theirs
-_back = cache(sub)  # one value for all of a chunk

@@ -81,9 +81,9 @@ class Explain:
             news = f"“{card.title}” became news too early or too late for the edition of {edition.date}"
             raise NotFound(f"{news}; `digest papers show {card.paper}` tells when")
         wish = self.publish.wish(edition, reader, delivery.digest if delivery else None)
-        voted = replace(wish, votes=(*wish.votes, (paper.card.paper, 1)))
+        voted = wish._replace(votes=(*wish.votes, (paper.card.paper, 1)))
         ranker = self.publish.ranker(edition, [voted])
-        ranked = ranker.picks([_steered(replace(wish, count=RANKS), least=0.0, quota=0, explore=0)])[0]
+        ranked = ranker.picks([_steered(wish._replace(count=RANKS), least=0.0, quota=0, explore=0)])[0]
         picks = delivery.digest.picks if delivery else ranker.picks([wish])[0]
         (place, own), (rank, like) = (
             next(((n, pick) for n, pick in enumerate(some, 1) if pick.ordinal == paper.ordinal), (None, None))
@@ -126,7 +126,7 @@ class Explain:
 
         hurdles = list(_hurdles(wish, paper, numbers))
         free = _without(wish, hurdles)
-        alone = replace(free, had=np.array([c.card.paper for c in edition.candidates if c is not paper], np.int64))
+        alone = free._replace(had=np.array([c.card.paper for c in edition.candidates if c is not paper], np.int64))
         there, fits = brought([free, alone])
         helps = brought(hurdle.without(wish) for hurdle in hurdles)
         passes = brought(_without(wish, [other for other in hurdles if other is not hurdle]) for hurdle in hurdles)
@@ -162,10 +162,10 @@ def _hurdles(wish: Wish, paper: Candidate, numbers: Collection[int]) -> Iterator
     steering, interest = wish.steering, wish.interest
     here = np.isin(wish.had, [*numbers])
     if here.any():
-        yield _Hurdle("it was sent before", "not having had it", lambda w: replace(w, had=wish.had[~here]))
+        yield _Hurdle("it was sent before", "not having had it", lambda w: w._replace(had=wish.had[~here]))
     if paper.since < wish.after:
         old = "it is older than what the mail is about"
-        yield _Hurdle(old, "a mail that looks further back", lambda w: replace(w, after=paper.since))
+        yield _Hurdle(old, "a mail that looks further back", lambda w: w._replace(after=paper.since))
     for muted in interest.exclusions:
         yield _Hurdle(f"“{muted}” is never to be shown", f"showing “{muted}”", partial(_showing, muted))
     if steering.languages:
@@ -175,7 +175,7 @@ def _hurdles(wish: Wish, paper: Candidate, numbers: Collection[int]) -> Iterator
     yield _Hurdle(least, "a lower least score", lambda w: _steered(w, least=0.0))
     yield _Hurdle("its topic has all its places", "more papers per topic", lambda w: _steered(w, quota=0))
     yield _Hurdle("the last places are for something else", "no surprises", lambda w: _steered(w, explore=0))
-    yield _Hurdle(f"the mail has {wish.count} papers at most", "a longer mail", lambda w: replace(w, count=RANKS))
+    yield _Hurdle(f"the mail has {wish.count} papers at most", "a longer mail", lambda w: w._replace(count=RANKS))
 
 
 def _without(wish: Wish, hurdles: Iterable[_Hurdle]) -> Wish:
@@ -183,14 +183,14 @@ def _without(wish: Wish, hurdles: Iterable[_Hurdle]) -> Wish:
 
 
 def _steered(wish: Wish, **steering: Any) -> Wish:
-    return replace(wish, steering=replace(wish.steering, **steering))
+    return wish._replace(steering=replace(wish.steering, **steering))
 
 
 def _showing(muted: str, wish: Wish) -> Wish:
     kept = tuple(exclusion for exclusion in wish.interest.exclusions if exclusion != muted)
-    return replace(wish, interest=replace(wish.interest, exclusions=kept))
+    return wish._replace(interest=replace(wish.interest, exclusions=kept))
 
 
 def _following(wish: Wish, *topics: int) -> Wish:
     followed = {**wish.interest.topics, **dict.fromkeys(topics, 1.0)}
-    return replace(wish, interest=replace(wish.interest, topics=followed))
+    return wish._replace(interest=replace(wish.interest, topics=followed))

@@ -525,7 +525,7 @@ def test_the_pool_of_the_best_holds_all_that_looking_at_every_paper_would_pick()
     ]
     ranker = Ranker(candidates(papers=papers), TOPICS, NOW)
     asked = [wish(Interest(texts=(" ".join(chance.choice(vocabulary, 5)),)), count=15) for _ in range(20)]
-    everything = [replace(w, count=300) for w in asked]
+    everything = [w._replace(count=300) for w in asked]
     assert ranker.picks(asked) == [picks[:15] for picks in ranker.picks(everything)]
 
 
