@@ -1,8 +1,8 @@
 """DKIM signatures (RFC 6376): rsa-sha256, relaxed/relaxed. Needs the extra `digest[dkim]`; most relays sign instead."""
 
 import hashlib
-import re
 from binascii import b2a_base64
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
@@ -15,9 +15,8 @@ if TYPE_CHECKING:
 OVERSIGNED = ("From", "To", "Subject", "Date", "List-Unsubscribe", "List-Unsubscribe-Post")
 """signed once more than they occur, so that a second one breaks the signature (RFC 8058 wants the last two)"""
 SIGNED = (*OVERSIGNED, "Message-ID", "MIME-Version", "Content-Type", "List-Id", "Feedback-ID")
-_KEYS = {name: name.lower().encode() for name in SIGNED}
-_BLANKS = re.compile(rb"[ \t]{2,}|\t")  # a single blank stays as it is
-_LINE_END = re.compile(rb"\r\n(?![ \t])")
+_NAMES = {name.lower().encode(): name in OVERSIGNED for name in SIGNED}
+_HEADER = b"DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d=%b;\r\n s=%b; t=%d;\r\n h=%b;\r\n bh=%b;\r\n b="
 
 
 @dataclass(frozen=True)
@@ -57,59 +56,63 @@ class Signer:
             f"the DKIM key of {self.selector}._domainkey.{self.domain} is {why}; make one with: openssl genrsa 2048"
         )
 
+    @cached_property
+    def _seal(self) -> Callable[[bytes], bytes]:
+        key = self._key
+        from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+        from cryptography.hazmat.primitives.hashes import SHA256
+
+        padding, kind = PKCS1v15(), SHA256()
+        return lambda data: key.sign(data, padding, kind)
+
     def sign(self, message: bytes, t: int) -> bytes:
         """*message* with its signature on top. *t* is its Date in seconds, so that rebuilding gives the same bytes.
 
         Its body must be canonical, as `rendering.mime` makes it: no blanks in a row or at the end of a line, one line
         end at its own. Looking for them would cost a tenth of the whole message.
         """
-        from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-        from cryptography.hazmat.primitives.hashes import SHA256
-
-        key = self._key
+        seal = self._seal
         end = message.index(b"\r\n\r\n")
         names, chosen = covered(message[:end])
         body = memoryview(message)[end + 4 :]  # not copied: it is large
-        body_hash = b2a_base64(hashlib.sha256(body).digest(), newline=False).decode()
-        header = (
-            f"DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d={self.domain};\r\n s={self.selector}; t={t};\r\n"
-            f" h={_folded(names)};\r\n bh={body_hash};\r\n b="
-        ).encode()
-        signature = key.sign(b"".join(chosen) + _relaxed(header)[1].removesuffix(b"\r\n"), PKCS1v15(), SHA256())
-        text = b2a_base64(signature, newline=False).decode()
-        lines = "\r\n ".join([text[i : i + 72] for i in range(0, len(text), 72)])
-        return b"".join((header, lines.encode(), b"\r\n", message))
+        body_hash = b2a_base64(hashlib.sha256(body).digest(), newline=False)
+        about = self.domain.encode(), self.selector.encode(), t, _folded(names), body_hash
+        header = _HEADER % about
+        text = b2a_base64(seal(b"\r\n".join((*chosen, *_relaxed(header)[b"dkim-signature"]))), newline=False)
+        lines = b"\r\n ".join([text[i : i + 72] for i in range(0, len(text), 72)])
+        return b"".join((header, lines, b"\r\n", message))
 
 
-def covered(head: bytes) -> tuple[tuple[str, ...], list[bytes]]:
+def covered(head: bytes) -> tuple[tuple[bytes, ...], list[bytes]]:
     """The names for h=, and the headers they stand for in canonical form, the lowest of each name first (5.4.2)."""
-    present: dict[bytes, list[bytes]] = {}
-    for header in _LINE_END.split(head):
-        key, canonical = _relaxed(header)
-        present.setdefault(key, []).insert(0, canonical)
-    names: list[str] = []
+    present = _relaxed(head)
+    names: list[bytes] = []
     chosen: list[bytes] = []
-    for name, key in _KEYS.items():
-        found = present.get(key, [])
+    for name, oversigned in _NAMES.items():
+        found = present.get(name, ())
         chosen += found
-        names += [name.lower()] * (len(found) + (name in OVERSIGNED))
+        names += [name] * (len(found) + oversigned)
     return tuple(names), chosen
 
 
-@lru_cache(maxsize=1024)  # most headers of a digest are the same for everybody
-def _relaxed(header: bytes) -> tuple[bytes, bytes]:
-    """Name and header as in 3.4.2: lower-case name, one line, blanks squeezed, none around the value."""
-    name, _, value = header.partition(b":")
-    name = name.strip().lower()
-    value = _BLANKS.sub(b" ", value.replace(b"\r\n", b"")).strip(b" ")
-    return name, b"%b:%b\r\n" % (name, value)
+def _relaxed(head: bytes) -> dict[bytes, list[bytes]]:
+    """Headers by lower-case name, from below, as in 3.4.2: in one line, blanks squeezed, none around the value."""
+    head = head.replace(b"\t", b" ").replace(b"\r\n ", b" ")
+    while b"  " in head:
+        head = head.replace(b"  ", b" ")
+    found: dict[bytes, list[bytes]] = {}
+    for line in reversed(head.split(b"\r\n")):
+        name, _, value = line.partition(b":")
+        name = name.strip().lower()
+        found.setdefault(name, []).append(name + b":" + value.strip(b" "))
+    return found
 
 
 @lru_cache
-def _folded(names: tuple[str, ...]) -> str:
-    lines = [""]
+def _folded(names: tuple[bytes, ...]) -> bytes:
+    lines = [b""]
     for name in names:
         if len(lines[-1]) + len(name) > 60:
-            lines.append("")
-        lines[-1] += f"{name}:"
-    return "\r\n  ".join(lines).removesuffix(":")
+            lines.append(b"")
+        lines[-1] += b"%b:" % name
+    return b"\r\n  ".join(lines).removesuffix(b":")
