@@ -1,5 +1,6 @@
 """Mail to a relay over SMTP: smtplib does TLS and AUTH and reads the replies; the envelope is pipelined on top."""
 
+import os
 import re
 import smtplib
 import socket
@@ -21,6 +22,7 @@ Tls = Literal["starttls", "implicit", "none"]
 PROMPT = 0.1
 """seconds: a server that thinks longer about a message gets the next envelope when it has answered"""
 _DOT_AT_LINE = re.compile(rb"\n\.")  # half the time of `in`, on every message
+_ODD = re.compile(r"[^!-*,-<>-~]")
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ class Smtp:
     connect_timeout: float = 30
     command_timeout: float = 300
     final_timeout: float = 600
-    """how long the server may think after the final dot; giving up early makes doubles (RFC 5321, 4.5.3.2.6)"""
+    """how long the server may think after the final dot, and over the envelope that came with it; giving up early makes
+    doubles (RFC 5321, 4.5.3.2.6)"""
 
     def __post_init__(self) -> None:
         if flaw := self._flaw():
@@ -247,15 +250,15 @@ class Line(smtplib.SMTP):
 
     def _envelope(self, mail: Outgoing) -> Said:
         """MAIL, RCPT and DATA, in one write where the server allows it: the first refusal, or 354."""
-        commands = self._commands(mail)
+        commands = {} if mail is self._announced else self._commands(mail)
         pipelined = self.has_extn("pipelining")
-        if pipelined and mail is not self._announced:
+        if pipelined and commands:
             self._say("".join(commands.values()))
         self._announced = None
         refusal = None
-        for phase, command in commands.items():
+        for phase in (Phase.MAIL, Phase.RCPT, Phase.DATA):
             if not pipelined:
-                self._say(command)
+                self._say(commands[phase])
             said = self._heard(phase)
             if not _goes_on(said):
                 refusal = refusal or said
@@ -299,18 +302,17 @@ class Line(smtplib.SMTP):
         except OSError as error:
             self.close()
             return Said(Phase.DATA, 0, f"the connection was lost within the message: {error}")
-        sock.settimeout(self._relay.final_timeout)
+        _wait(sock, self._relay.final_timeout)
         asked = elapsed()
         said = self._heard(Phase.FINAL)
         self._prompt = elapsed() - asked < PROMPT
-        if self.sock:
-            sock.settimeout(self._relay.command_timeout)
         return said
 
     def _say(self, commands: str) -> None:
         """A connection that is lost here shows when the reply is read, and the reply may be a 421 that says why."""
         with suppress(OSError):
             if self.sock:
+                _wait(self.sock, self._relay.command_timeout)
                 self.sock.sendall(commands.encode())
 
     def _heard(self, phase: Phase) -> Said:
@@ -351,13 +353,22 @@ def stuffed(message: bytes) -> bytes:
     return message if message.endswith(b"\r\n") else message + b"\r\n"
 
 
+def _wait(sock: socket.socket, seconds: float) -> None:
+    """From now on so long for a reply. To say it again would be a system call, for each message."""
+    if sock.gettimeout() != seconds:
+        sock.settimeout(seconds)
+
+
 def _sent(sock: socket.socket, message: bytes, envelope: bytes) -> None:
     """The message, its final dot, and the next *envelope*; in one call and without a copy, where there is no TLS.
 
     Raises OSError only when the server cannot have the whole dot: after that its reply tells, or nobody.
     """
     end = b".\r\n" + envelope
-    gone = 0 if isinstance(sock, ssl.SSLSocket) else sock.sendmsg([message, end])
+    gone = 0
+    if not isinstance(sock, ssl.SSLSocket):
+        with suppress(BlockingIOError):  # not asked first whether there is room: nearly always there is
+            gone = os.writev(sock.fileno(), [message, end])
     if gone == len(message) + len(end):
         return
     rest = memoryview(message + end)[gone:]
@@ -385,7 +396,7 @@ def own_name() -> str:
 
 
 def _xtext(value: str) -> str:
-    return re.sub(r"[^!-*,-<>-~]", lambda odd: f"+{ord(odd[0]):02X}", value)
+    return _ODD.sub(lambda odd: f"+{ord(odd[0]):02X}", value)
 
 
 def _goes_on(said: Said) -> bool:
