@@ -146,26 +146,23 @@ class Links:
 
 def _mac(secret: bytes, *parts: str) -> bytes:
     """HMAC-SHA256 over the parts; the first says what for, none contains the separator."""
-    mac = _keyed(secret).copy()
-    mac.update("\0".join(parts).encode("utf-8", "surrogatepass"))
-    return mac.digest()
+    inner, outer = _keyed(secret)
+    return _hashed(outer, _hashed(inner, "\0".join(parts).encode("utf-8", "surrogatepass")))
 
 
 @lru_cache(maxsize=64)
-def _keyed(secret: bytes) -> hmac.HMAC:
-    """To be copied: `hmac.digest` lets other threads in even for 40 bytes, and to switch costs more than the hash."""
-    return hmac.new(secret, digestmod=_sha256)
+def _keyed(secret: bytes) -> tuple[Any, Any]:
+    """Both hashes of RFC 2104, to be copied. `hmac` takes thrice as long for 40 bytes, or lets other threads in."""
+    block = (secret if len(secret) <= 64 else sha256(secret).digest()).ljust(64, b"\0")
+    return sha256(block.translate(hmac.trans_36)), sha256(block.translate(hmac.trans_5C))
 
 
-def _sha256(data: bytes = b"") -> Any:  # not by its name, or it is as `hmac.digest`
-    return sha256(data)
-
-
-def _hashed(keyed: blake2b, data: bytes) -> bytes:
+def _hashed(keyed: Any, data: bytes) -> bytes:
     """By a copy of what is keyed: that is half the work."""
     made = keyed.copy()
     made.update(data)
-    return made.digest()
+    digest: bytes = made.digest()
+    return digest
 
 
 def _base32(data: bytes) -> str:

@@ -51,8 +51,11 @@ def masked(address: str) -> str:
 
 def veiled(text: str) -> str:
     """A server's words on one line of at most 500 characters, without the addresses that servers like to repeat."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text[:1000]).split())
-    return _WITHIN_TEXT.sub("…", line)[:500]
+    text = text[:1000]
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else " " for c in text)
+    line = " ".join(text.split())
+    return _WITHIN_TEXT.sub("…", line)[:500] if "@" in line else line[:500]
 
 
 def network(ip: str) -> str:
