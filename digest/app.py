@@ -145,14 +145,17 @@ class App:
 
     @cached_property
     def publish(self) -> "Publish":
-        from digest.services.publish import Publish, Rhythm
+        from digest.services.choosing import Choosing
+        from digest.services.opening import Rhythm
+        from digest.services.publish import Publish
 
         said = self.settings.publish
         window, recent = timedelta(days=said.window), timedelta(days=said.recent)
         rhythm = Rhythm(time.fromisoformat(said.at), timedelta(minutes=said.wait), window, recent)
         deadline = timedelta(hours=self.settings.delivery.deadline_hours)
+        choosing = Choosing(self.catalog, rhythm, self.meaning)
         return Publish(
-            self.catalog, self.links, self.printing, rhythm, self.clock, deadline, lambda: self.doctor, self.meaning
+            self.catalog, self.links, self.printing, choosing, rhythm, self.clock, deadline, lambda: self.doctor
         )
 
     @cached_property

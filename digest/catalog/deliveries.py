@@ -185,9 +185,7 @@ class Deliveries:
     def had(self, subscribers: Iterable[int], after: datetime, before: datetime) -> list[Sequence[Any]]:
         """Subscribers in order, editions, packed picks, dates: of digests in between that reached them or may yet."""
         d = t.digests.c
-        # by the index: no turn is much older than its digest, and weeks and the welcome sort behind the dates
-        lately = d.turn >= (after - timedelta(days=8)).date().isoformat()
-        theirs = self._store.among(d.subscriber_id, subscribers) & lately & (d.date > after) & (d.date < before)
+        theirs = self._store.among(d.subscriber_id, subscribers) & _since(after) & (d.date > after) & (d.date < before)
         with self._store.read() as db:
             wanted = select(d.subscriber_id, d.edition_id, d.picks, d.date).where(theirs & REACHED)
             return self._store.columns(db, wanted.order_by(d.subscriber_id))
@@ -209,12 +207,15 @@ class Deliveries:
                 found.setdefault(who, []).extend(filter(None, had))
         return found
 
-    def empty_turns(self, subscribers: Sequence[int]) -> dict[int, int]:
-        """By subscriber: how many turns in a row, up to now, brought nothing new; 0 once that has been said to them."""
+    def empty_turns(self, subscribers: Sequence[int], after: datetime) -> dict[int, int]:
+        """By subscriber: how many turns in a row, up to now, brought nothing new; 0 once that has been said to them.
+
+        Turns long before *after* are not looked at.
+        """
         d = t.digests.c
         found: dict[int, int] = dict.fromkeys(subscribers, 0)
         over: set[int] = set()
-        wanted = select(d.subscriber_id, d.reason, d.state, d.picks).order_by(d.id.desc())
+        wanted = select(d.subscriber_id, d.reason, d.state, d.picks).order_by(d.id.desc()).where(_since(after))
         with self._store.read() as db:
             for who, reason, state, picks in db.execute(wanted.where(self._store.among(d.subscriber_id, subscribers))):
                 if who in over:
@@ -302,6 +303,11 @@ class Deliveries:
     def _where(self, *conditions: Any) -> list[Delivery]:
         with self._store.read() as db:
             return [_delivery(r) for r in db.execute(_all().where(*conditions).order_by(t.digests.c.id))]
+
+
+def _since(moment: datetime) -> Any:
+    """By the index: no turn is much older than its digest, and weeks and the welcome sort behind the dates."""
+    return t.digests.c.turn >= (moment - timedelta(days=8)).date().isoformat()
 
 
 def _claimed(worker: str) -> Any:

@@ -8,6 +8,9 @@ ChunkId = str
 """names at most a minute of work; the ledger makes running a chunk twice harmless"""
 
 
+Task = Callable[[ChunkId], object]
+
+
 class Engine(Protocol):
     def map(self, task: str, chunks: Iterable[ChunkId]) -> None:
         """Runs the chunks of `collect`, `compose` or `deliver` to their end; a failure is raised after all ran."""
@@ -17,7 +20,7 @@ class Engine(Protocol):
 class Local:
     """One chunk after the other in this process."""
 
-    tasks: Mapping[str, Callable[[ChunkId], object]]
+    tasks: Mapping[str, Task]
 
     def map(self, task: str, chunks: Iterable[ChunkId]) -> None:
         failures: list[Exception] = []

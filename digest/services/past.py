@@ -39,13 +39,11 @@ class Had(NamedTuple):
         }
 
 
-NOTHING = Had(np.zeros(0, np.int64), np.zeros(0, np.int64), [0, 0], ())
-
-
 class Past:
     """Earlier editions, as *edition* knows their papers: merged since or not, what was had is not sent again."""
 
     def __init__(self, catalog: Catalog, edition: Edition) -> None:
+        self.edition = edition
         self._catalog = catalog
         self._here = {candidate.card.paper for candidate in edition.candidates}
         self._same = catalog.papers.same()

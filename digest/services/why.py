@@ -76,13 +76,14 @@ class Explain:
         card = self.library.find(name)
         numbers = self.catalog.papers.same().get(card.paper, frozenset({card.paper}))
         edition, delivery = self._edition(reader, numbers, day)
+        choosing = self.publish.choosing
         paper = next((candidate for candidate in edition.candidates if candidate.card.paper in numbers), None)
         if paper is None:
             news = f"“{card.title}” became news too early or too late for the edition of {edition.date}"
             raise NotFound(f"{news}; `digest papers show {card.paper}` tells when")
-        wish = self.publish.wish(edition, reader, delivery.digest if delivery else None)
+        wish = choosing.wish(edition, reader, self.publish.clock(), delivery.digest if delivery else None)
         voted = wish._replace(votes=(*wish.votes, (paper.card.paper, 1)))
-        ranker = self.publish.ranker(edition, [voted])
+        ranker = choosing.ranker(edition, [voted])
         ranked = ranker.picks([_steered(wish._replace(count=RANKS), least=0.0, quota=0, explore=0)])[0]
         picks = delivery.digest.picks if delivery else ranker.picks([wish])[0]
         (place, own), (rank, like) = (
