@@ -16,8 +16,8 @@ class Feature(Protocol):
     What a thing says of the candidates is the same for everybody who names it, so it is worked out once an edition.
     """
 
-    def things(self, wishes: Sequence["Wish"]) -> list[Mapping[Any, float]]:
-        """What each wish names, each thing with its weight."""
+    def things(self, wishes: Sequence["Wish"]) -> Mapping[int, Mapping[Any, float]]:
+        """What each wish names, each thing with its weight, by place of the wish; most name nothing."""
 
     def scores(self, candidates: "Candidates", things: Sequence[Any]) -> NDArray[np.float32]:
         """shape (things, candidates), 0 where a thing says nothing. Pure."""

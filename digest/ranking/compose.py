@@ -18,7 +18,8 @@ from digest.ranking.text import Meaning, Rows
 __all__ = ["Ranker", "Wish"]
 
 SCORES = 1 << 21  # at once, so that memory does not grow with the audience
-FEW = 64  # wishes for which every candidate is looked at together
+FEW = 128  # wishes for which every candidate is looked at together
+SORTED = 512  # numbers that processors sort without a jump: to find the best of more, find those of parts first
 POOL, SHORT = 64, 20  # so many of the best are enough to choose that many from; longer lists are chosen from all
 STEPS = 10_000  # scores are compared in ten-thousandths, so that equals are equal on every machine
 HIGHEST = 64.0  # among scores beyond, any may come into the pool
@@ -87,6 +88,8 @@ class Ranker:
         """for a mail about the day, and for one that looks back at all of it"""
         beyond = np.lexsort((np.arange(len(known.all)), -np.rint(promising * STEPS)))[:POOL]
         self._beyond = beyond[promising[beyond] >= UNUSUAL]
+        self._nth_beyond = np.full(len(known.all), NOTHING)
+        self._nth_beyond[self._beyond] = np.arange(len(self._beyond))
 
     def unread(self, wishes: Iterable[Wish]) -> set[int]:
         """Papers voted on that `read` has not been given yet."""
@@ -138,11 +141,10 @@ class Ranker:
     def _batch(self, wishes: Sequence[Wish], pool: int) -> list[Picks]:
         wants = self._wants(wishes)
         ways = self._steered(wishes, wants)
-        asked: Rows = wants.matrix @ self._shelf.rows
-        asked[self._had(wishes)] = BARRED
-        counts = np.array([max(wish.count, 0) for wish in wishes])
-        chosen, values = self._best(asked, ways, wants, counts, pool)
-        exploring = self._explore(asked, ways, chosen, values, counts, [wish.lot % REFS for wish in wishes])
+        counts = np.maximum([wish.count for wish in wishes], 0)
+        places, worth, beyond = self._pool(wants, ways, self._had(wishes), pool)
+        chosen, values = self._best(places, worth, ways, wants, counts)
+        exploring = self._explore(beyond, ways, chosen, values, counts, [wish.lot % REFS for wish in wishes])
         picked = values > BARRED / 2
         trend = ways.told[ways.which[:, np.newaxis], chosen]
         frozen = np.zeros(np.count_nonzero(picked), dtype=FROZEN)
@@ -179,8 +181,10 @@ class Ranker:
 
     def _steered(self, wishes: Sequence[Wish], wants: Wants) -> _Ways:
         numbers: dict[_Key, int] = {}
-        named = wants.counts[: len(FEATURES)].sum(axis=0).tolist()  # nothing: open for whatever is trending
-        keys = [(wish.steering, wish.whole, wish.after, not n) for wish, n in zip(wishes, named, strict=True)]
+        open_ = np.ones(len(wishes), dtype=bool)  # for whatever is trending
+        for named in wants.named[: len(FEATURES)]:
+            open_[named.wishes] = False
+        keys = [(wish.steering, wish.whole, wish.after, o) for wish, o in zip(wishes, open_.tolist(), strict=True)]
         which = np.array([numbers.setdefault(key, len(numbers)) for key in keys])
         near, far, told, least, quota, explore = map(np.array, zip(*map(self._way, numbers), strict=True))
         return _Ways(which, near, far, told, least.astype(np.float32)[which], quota[which], explore[which])
@@ -203,19 +207,18 @@ class Ranker:
 
     # ---- choosing
 
-    def _best(self, asked: Rows, ways: _Ways, wants: Wants, counts: Places, pool: int) -> tuple[Places, Rows]:
+    def _best(self, places: Places, worth: Rows, ways: _Ways, wants: Wants, counts: Places) -> tuple[Places, Rows]:
         """The best places and their scores, BARRED where none is left; each pick makes papers like it worth less."""
-        places, worth = self._pool(asked, ways, pool)
         limited, subjects = self._subjects(wants, ways, places)
         taken, quota = np.zeros(subjects.shape, dtype=np.int64), ways.quota[limited, np.newaxis]
-        chosen = np.zeros((len(asked), max(int(counts.max()), 1)), dtype=np.int64)
+        chosen = np.zeros((len(worth), max(int(counts.max()), 1)), dtype=np.int64)
         values = np.full(chosen.shape, BARRED, dtype=np.float32)
-        left, rows = worth.copy(), np.arange(len(asked))
+        left, rows = worth.copy(), np.arange(len(worth))
         for step in range(min(chosen.shape[1], worth.shape[1])):
             best = left.argmax(axis=1)
             chosen[:, step] = place = places[rows, best]
             values[:, step] = left[rows, best]
-            alike = self._likeness.take(place[:, np.newaxis] * asked.shape[1] + places)
+            alike = self._likeness.take(place[:, np.newaxis] * len(self._likeness) + places)
             np.minimum(left, worth - LOSS.take(alike), out=left)
             left[rows, best] = BARRED
             if len(limited):
@@ -225,18 +228,28 @@ class Ranker:
         values[np.arange(chosen.shape[1]) >= counts[:, np.newaxis]] = BARRED
         return chosen, values
 
-    def _pool(self, asked: Rows, ways: _Ways, size: int) -> tuple[Places, Rows]:
-        """The places with the best scores for each wish, in their order; and those scores, BARRED below the least."""
-        places = np.empty((len(asked), min(size, asked.shape[1])), dtype=np.int64)
-        found = np.empty(places.shape, dtype=np.float32)
-        for few in (slice(start, start + FEW) for start in range(0, len(asked), FEW)):
-            ours, which = asked[few], ways.which[few]
-            scores = ours + _where_positive(ours, ways.near[which], ways.far[which])
+    def _pool(
+        self, wants: Wants, ways: _Ways, had: tuple[Places, NDArray[np.uint16]], size: int
+    ) -> tuple[Places, Rows, Rows]:
+        """The places with the best scores for each wish, in their order; and those scores, BARRED below the least.
+
+        Last what was asked of those `_beyond`. Few wishes at a time stay in a processor's cache.
+        """
+        rows, width = len(ways.which), len(self._candidates.all)
+        places = np.empty((rows, min(size, width)), dtype=np.int64)
+        found, beyond = np.empty(places.shape, np.float32), np.empty((rows, len(self._beyond)), np.float32)
+        for start in range(0, rows, FEW):
+            few = slice(start, start + FEW)
+            which, scores = ways.which[few], self._shelf.wanted(wants, few)
+            whose, barred = (numbers[slice(*np.searchsorted(had[0], [start, start + FEW]))] for numbers in had)
+            scores[whose - start, barred] = BARRED
+            beyond[few] = scores[:, self._beyond]
+            scores += _where_positive(scores, ways.near, ways.far, which)
             places[few] = best = _highest(scores, size)
-            found[few] = scores.ravel().take(best + np.arange(0, scores.size, scores.shape[1])[:, np.newaxis])
+            found[few] = scores.ravel().take(best + np.arange(0, scores.size, width)[:, np.newaxis])
         worth: Rows = np.rint(np.clip(found, BARRED, MOST) * np.float32(STEPS)) / np.float32(STEPS)
         worth[worth < ways.least[:, np.newaxis]] = BARRED
-        return places, worth
+        return places, worth, beyond
 
     def _subjects(self, wants: Wants, ways: _Ways, places: Places) -> tuple[Places, Places]:
         """Wishes with topics and a quota, and which topic fits each of their places best; NOTHING where none does."""
@@ -247,7 +260,7 @@ class Ranker:
         return limited.wishes, np.where(worth > 0, things, NOTHING)
 
     def _explore(
-        self, asked: Rows, ways: _Ways, chosen: Places, values: Rows, counts: Places, lots: Sequence[int]
+        self, beyond: Rows, ways: _Ways, chosen: Places, values: Rows, counts: Places, lots: Sequence[int]
     ) -> NDArray[np.bool_]:
         """Put some of the best that was not asked for in the last places of who wants it; which picks are such."""
         exploring = np.zeros(chosen.shape, dtype=bool)
@@ -256,8 +269,9 @@ class Ranker:
         if not len(slot):
             return exploring
         own = values > BARRED / 2
-        asked[np.nonzero(own)[0], chosen[own]] = BARRED
-        beyond = asked[:, self._beyond]
+        nth = self._nth_beyond[chosen]
+        again = own & (nth >= 0)
+        beyond[np.nonzero(again)[0], nth[again]] = BARRED
         free = (beyond <= 0) & (beyond > BARRED / 2) & (ways.near[:, self._beyond] > BARRED / 2)[ways.which]
         nth = np.cumsum(free, axis=1)
         among = np.clip(nth[:, -1:], 1, AMONG)
@@ -276,12 +290,12 @@ class Ranker:
         return exploring
 
 
-def _where_positive(numbers: Rows, yes: Rows, no: Rows) -> Rows:
-    """As `np.where` with *numbers* > 0, by bits: a jump for each number would cost more than all else here."""
+def _where_positive(numbers: Rows, yes: Rows, no: Rows, which: Places) -> Rows:
+    """As `np.where` with *numbers* > 0, of some rows, by bits: a jump for each number would cost more than all else."""
     bits = -numbers.view(np.int32)
     bits >>= 31  # all of them or none, since positive numbers are positive as integers too
-    bits &= yes.view(np.int32) ^ no.view(np.int32)
-    bits ^= no.view(np.int32)
+    bits &= (yes.view(np.int32) ^ no.view(np.int32))[which]
+    bits ^= no.view(np.int32)[which]
     return bits.view(np.float32)
 
 
@@ -293,10 +307,17 @@ def _highest(scores: Rows, size: int) -> Places:
     bits = (width - 1).bit_length()  # score and place in one number, so that there are no equals
     whole = np.clip(scores, -HIGHEST, HIGHEST)
     whole *= np.float32((1 << (30 - bits)) / HIGHEST)
-    keys = whole.astype(np.int32)
-    keys <<= bits
-    keys |= np.arange(width - 1, -1, -1, dtype=np.int32)
-    keys.partition(width - size, axis=1)
-    places: Places = width - 1 - (keys[:, width - size :] & np.int32((1 << bits) - 1)).astype(np.int64)
+    parts = -(-width // SORTED)
+    keys = np.full((rows, parts, -(-width // parts)), np.iinfo(np.int32).min, dtype=np.int32)
+    flat = keys.reshape(rows, -1)[:, :width]
+    flat[:] = whole
+    flat <<= bits
+    flat |= np.arange(width - 1, -1, -1, dtype=np.int32)
+    if keys.shape[2] > size:
+        keys.partition(keys.shape[2] - size)
+        keys = keys[:, :, -size:]
+    keys = keys.reshape(rows, -1)
+    keys.partition(keys.shape[1] - size)
+    places: Places = width - 1 - (keys[:, -size:] & np.int32((1 << bits) - 1)).astype(np.int64)
     places.sort(axis=1)
     return places

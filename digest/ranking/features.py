@@ -1,6 +1,6 @@
 """The terms of the score. A new one is a class here and a line in `FEATURES`."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,7 +11,6 @@ from digest.ranking.arrays import Candidates, Wish, person
 from digest.ranking.text import Rows, folded
 
 NOTHING = -1
-NONE: Mapping[str, float] = {}
 
 
 class Telling(Feature, Protocol):
@@ -26,9 +25,10 @@ class Telling(Feature, Protocol):
         """
 
 
-def _each(named: Iterable[Sequence[str]], spelt: Callable[[str], str] = str) -> list[Mapping[str, float]]:
-    # most name nothing, and that should cost nothing
-    return [dict.fromkeys(map(spelt, names), 1.0) if names else NONE for names in named]
+def _each(named: Sequence[Sequence[str]], spelt: Callable[[str], str] = str) -> dict[int, Mapping[str, float]]:
+    if not any(named):  # most name nothing
+        return {}
+    return {n: dict.fromkeys(map(spelt, names), 1.0) for n, names in enumerate(named) if names}
 
 
 class TopicFit:
@@ -36,8 +36,8 @@ class TopicFit:
 
     code = ReasonCode.TOPIC
 
-    def things(self, wishes: Sequence[Wish]) -> list[Mapping[int, float]]:
-        return [wish.interest.topics for wish in wishes]
+    def things(self, wishes: Sequence[Wish]) -> dict[int, Mapping[int, float]]:
+        return {n: wish.interest.topics for n, wish in enumerate(wishes) if wish.interest.topics}
 
     def scores(self, candidates: Candidates, things: Sequence[int]) -> Rows:
         return np.stack([candidates.topic(topic) for topic in things])
@@ -51,7 +51,7 @@ class TextFit:
 
     code = ReasonCode.TEXT
 
-    def things(self, wishes: Sequence[Wish]) -> list[Mapping[str, float]]:
+    def things(self, wishes: Sequence[Wish]) -> dict[int, Mapping[str, float]]:
         return _each([wish.interest.texts for wish in wishes])
 
     def scores(self, candidates: Candidates, things: Sequence[str]) -> Rows:
@@ -67,7 +67,7 @@ class Keywords:
 
     code = ReasonCode.KEYWORD
 
-    def things(self, wishes: Sequence[Wish]) -> list[Mapping[str, float]]:
+    def things(self, wishes: Sequence[Wish]) -> dict[int, Mapping[str, float]]:
         return _each([wish.interest.keywords for wish in wishes])
 
     def scores(self, candidates: Candidates, things: Sequence[str]) -> Rows:
@@ -85,7 +85,7 @@ class Categories:
 
     code = ReasonCode.CATEGORY
 
-    def things(self, wishes: Sequence[Wish]) -> list[Mapping[str, float]]:
+    def things(self, wishes: Sequence[Wish]) -> dict[int, Mapping[str, float]]:
         return _each([wish.interest.categories for wish in wishes], str.casefold)
 
     def scores(self, candidates: Candidates, things: Sequence[str]) -> Rows:
@@ -102,7 +102,7 @@ class Authors:
 
     code = ReasonCode.AUTHOR
 
-    def things(self, wishes: Sequence[Wish]) -> list[Mapping[str, float]]:
+    def things(self, wishes: Sequence[Wish]) -> dict[int, Mapping[str, float]]:
         return _each([wish.interest.authors for wish in wishes], person)
 
     def scores(self, candidates: Candidates, things: Sequence[str]) -> Rows:
@@ -121,8 +121,8 @@ class Liked:
 
     code = ReasonCode.LIKED
 
-    def things(self, wishes: Sequence[Wish]) -> list[Mapping[int, float]]:
-        return [profile.shares(wish.votes) if wish.votes else {} for wish in wishes]
+    def things(self, wishes: Sequence[Wish]) -> dict[int, Mapping[int, float]]:
+        return {n: profile.shares(wish.votes) for n, wish in enumerate(wishes) if wish.votes}
 
     def scores(self, candidates: Candidates, things: Sequence[int]) -> Rows:
         return candidates.liked(things)
@@ -135,7 +135,7 @@ class Liked:
 class Excluded:
     """Words, phrases, categories and authors that rule a paper out."""
 
-    def things(self, wishes: Sequence[Wish]) -> list[Mapping[str, float]]:
+    def things(self, wishes: Sequence[Wish]) -> dict[int, Mapping[str, float]]:
         return _each([wish.interest.exclusions for wish in wishes])
 
     def scores(self, candidates: Candidates, things: Sequence[str]) -> Rows:

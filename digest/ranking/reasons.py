@@ -1,12 +1,14 @@
 """Why each pick was picked: what the (at most two) features with the greatest shares in its score point at."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from digest.model import NAMELESS, ReasonCode
 from digest.ranking.arrays import REFS, Candidates, Places
 from digest.ranking.features import FEATURES, NOTHING
-from digest.ranking.shelf import Shelf, Wants
+from digest.ranking.shelf import Named, Shelf, Wants
 from digest.ranking.text import Rows
 
 
@@ -24,23 +26,21 @@ def tell(
     *trend*: its share in the score. A topic alone has beside it the word that the paper shares with it, and what is
     there to explore at most its trend.
     """
-    things, worth = _shares(shelf, wants, chosen, trend)
+    kinds = [kind for kind, named in enumerate(wants.named[: len(FEATURES)]) if len(named.wishes)]
+    things, worth = _shares(shelf, [wants.named[kind] for kind in kinds], chosen, trend)
     things, worth, place, exploring = things[picked], worth[picked], chosen[picked], exploring[picked]
     general = np.where(candidates.trend[place] > 0, ReasonCode.TREND, ReasonCode.PROMISING)
     explored = np.where(worth[:, -1] > 0, general, 0)[exploring]
-    kinds, codes, refs = np.zeros((3, 2, len(place)), dtype=np.int64)
+    strongest, codes, refs = np.zeros((3, 2, len(place)), dtype=np.int64)
     row = np.arange(len(place))
-    for best in kinds:
+    for best in strongest:
         best[:] = worth.argmax(axis=1)
-        faint = worth[row, best] <= 0
+        best[worth[row, best] <= 0] = NOTHING
         worth[row, best] = 0
-        best[faint] = NOTHING
-    for kind, (feature, _) in enumerate(FEATURES):
-        nth, which = np.nonzero(kinds == kind)
-        if len(which):
-            names = [*map(shelf.things.__getitem__, things[which, kind].tolist())]
-            codes[nth, which], refs[nth, which] = feature.code, feature.refs(candidates, names, place[which].tolist())
-    codes = np.where(kinds == len(FEATURES), general, codes)
+    for column, kind in enumerate(kinds):
+        (nth, which), feature = np.nonzero(strongest == column), FEATURES[kind][0]
+        codes[nth, which], refs[nth, which] = feature.code, shelf.refs(feature, things[which, column], place[which])
+    codes = np.where(strongest == len(kinds), general, codes)
     codes[(refs < 0) | (refs >= REFS)] = 0
     refs[codes == 0] = 0
     lost = codes[0] == 0  # what could not be told
@@ -55,12 +55,12 @@ def tell(
     return codes, refs
 
 
-def _shares(shelf: Shelf, wants: Wants, chosen: Places, trend: Rows) -> tuple[Places, Rows]:
+def _shares(shelf: Shelf, features: Sequence[Named], chosen: Places, trend: Rows) -> tuple[Places, Rows]:
     """wishes × picks × features: the thing that adds most to each score, and how much; last of all the trend."""
-    things = np.zeros((*chosen.shape, len(FEATURES) + 1), dtype=np.int64)
+    things = np.zeros((*chosen.shape, len(features) + 1), dtype=np.int64)
     worth = np.zeros(things.shape, dtype=np.float32)
-    for kind, named in enumerate(wants.named[: len(FEATURES)]):
+    for nth, named in enumerate(features):
         found = shelf.strongest(named, chosen[named.wishes])
-        things[named.wishes, :, kind], worth[named.wishes, :, kind] = found
+        things[named.wishes, :, nth], worth[named.wishes, :, nth] = found
     worth[:, :, -1] = trend
     return things, worth

@@ -9,10 +9,12 @@ import scipy.sparse as sp
 
 from digest.ranking import Feature
 from digest.ranking.arrays import Candidates, Places, Wish
+from digest.ranking.features import Telling
 from digest.ranking.text import Rows
 
 HEAVIEST = 100.0  # weight of a topic; no wish can be so heavy that it outweighs what rules a paper out
 ROOM = 8_000_000  # numbers on a shelf before it is cleared: 32 MB
+RECALLED = 1 << 16  # refs of reasons, by the last bits of a number for thing and place
 
 
 class Named(NamedTuple):
@@ -27,12 +29,12 @@ class Named(NamedTuple):
 class Wants(NamedTuple):
     """How much a batch of wishes wants of what is on the shelf."""
 
-    matrix: Any
-    """wishes × rows of the shelf"""
+    things: Places
+    weights: Rows
+    ends: Places
+    """where the things of each wish begin, and the last's end"""
     named: list[Named]
     """the same by feature"""
-    counts: Places
-    """features × wishes: how many things each names"""
 
 
 class _Numbers(dict[Hashable, int]):
@@ -62,39 +64,57 @@ class Shelf:
         self.things: list[Any] = []
         """by row"""
         self._numbers = [_Numbers(self.things) for _ in self._features]
+        self._keys, self._refs = np.full(RECALLED, -1), np.zeros(RECALLED, dtype=np.int64)
 
     def wants(self, wishes: Sequence[Wish], scale: Rows) -> Wants:
         """*scale*, features × wishes: what the weights of a feature are multiplied by."""
         if len(self.things) > self._most:
             self._clear()
-        counts = np.zeros((len(self._features), len(wishes)), dtype=np.int64)
-        rows, weights = [], []
-        for kind, (numbers, feature) in enumerate(zip(self._numbers, self._features, strict=True)):
-            named = feature.things(wishes)
-            counts[kind] = np.fromiter(map(len, named), np.int64, len(named))
-            total, named = int(counts[kind].sum()), [*filter(None, named)]
-            rows.append(np.fromiter(map(numbers.__getitem__, chain.from_iterable(named)), np.int64, total))
-            given = chain.from_iterable([things.values() for things in named])
-            weights.append(np.fromiter(given, np.float32, total))
+        whose, things, weights, named = [], [], [], []
+        for numbers, feature, scaled in zip(self._numbers, self._features, scale, strict=True):
+            given = feature.things(wishes)
+            counts = np.fromiter(map(len, given.values()), np.int64, len(given))
+            who, total = np.fromiter(given, np.int64, len(given)), int(counts.sum())
+            rows = np.fromiter(map(numbers.__getitem__, chain.from_iterable(given.values())), np.int64, total)
+            weight = np.fromiter(chain.from_iterable([of.values() for of in given.values()]), np.float32, total)
+            weight = np.clip(np.nan_to_num(weight), -HEAVIEST, HEAVIEST) * np.repeat(scaled[who], counts)
+            whose.append(np.repeat(who, counts))
+            things.append(rows)
+            weights.append(weight)
+            named.append(_named(who, counts, rows, weight))
         self._fill()
-        things = np.concatenate(rows)
-        weight = np.clip(np.nan_to_num(np.concatenate(weights)), -HEAVIEST, HEAVIEST)
-        weight *= np.repeat(scale.ravel(), counts.ravel())
-        order = np.argsort(np.repeat(np.tile(np.arange(len(wishes)), len(counts)), counts.ravel()), kind="stable")
-        ends = np.concatenate([[0], np.cumsum(counts.sum(axis=0))])
-        matrix = sp.csr_array((weight[order], things[order], ends), shape=(len(wishes), len(self.rows)))
-        bounds = np.cumsum(counts.sum(axis=1))[:-1]
-        by_feature = [*map(_named, counts, np.split(things, bounds), np.split(weight, bounds))]
-        return Wants(matrix, by_feature, counts)
+        order = np.argsort(np.concatenate(whose), kind="stable")
+        ends = np.searchsorted(np.concatenate(whose)[order], np.arange(len(wishes) + 1))
+        return Wants(np.concatenate(things)[order], np.concatenate(weights)[order], ends, named)
+
+    def wanted(self, wants: Wants, few: slice) -> Rows:
+        """wishes × candidates: what all that they name adds to the scores for a *few* of the wishes."""
+        ends = wants.ends[few.start : few.stop + 1]
+        held = slice(ends[0], ends[-1])
+        parts = wants.weights[held], wants.things[held], ends - ends[0]
+        wanted: Rows = sp.csr_array(parts, shape=(len(ends) - 1, len(self.rows))) @ self.rows
+        return wanted
 
     def strongest(self, named: Named, places: Places) -> tuple[Places, Rows]:
         """For some *places* of each of these wishes the thing that adds most to the score there, and how much."""
-        at = named.things[:, np.newaxis] * self.rows.shape[1] + places[:, :, np.newaxis]
+        at = (named.things * self.rows.shape[1])[:, np.newaxis] + places[:, :, np.newaxis]
         worth = self.rows.ravel().take(at)
         worth *= named.weights[:, np.newaxis]
-        best = worth.argmax(axis=2)
-        things = np.take_along_axis(named.things, best, axis=1)
-        return things, worth.ravel().take(best + np.arange(best.size).reshape(best.shape) * worth.shape[2])
+        best, size = worth.argmax(axis=2), worth.shape[2]
+        most = worth.ravel().take(best + np.arange(0, worth.size, size).reshape(best.shape))
+        return named.things.ravel().take(best + np.arange(0, named.things.size, size)[:, np.newaxis]), most
+
+    def refs(self, feature: Telling, things: Places, places: Places) -> Places:
+        """As *feature* has them, for things as rows; most were asked for before."""
+        keys = things * self.rows.shape[1] + places
+        at = keys & (RECALLED - 1)
+        refs: Places = self._refs.take(at)
+        new = np.flatnonzero(self._keys.take(at) != keys)
+        if len(new):
+            names = [*map(self.things.__getitem__, things[new].tolist())]
+            refs[new] = feature.refs(self._candidates, names, places[new].tolist())
+            self._keys[at[new]], self._refs[at[new]] = keys[new], refs[new]
+        return refs
 
     def _fill(self) -> None:
         missing = len(self.things) - len(self.rows)
@@ -106,9 +126,8 @@ class Shelf:
                 numbers.new = []
 
 
-def _named(counts: Places, things: Places, weights: Rows) -> Named:
-    wishes = np.flatnonzero(counts)
-    held = np.arange(counts.max(initial=1)) < counts[wishes, np.newaxis]
+def _named(wishes: Places, counts: Places, things: Places, weights: Rows) -> Named:
+    held = np.arange(counts.max(initial=1)) < counts[:, np.newaxis]
     named = Named(wishes, np.zeros(held.shape, np.int64), np.zeros(held.shape, np.float32))
     named.things[held], named.weights[held] = things, weights
     return named

@@ -148,7 +148,7 @@ class Texts:
         told, width = np.flatnonzero(column >= 0), len(self._stems)
         where = np.concatenate([told, at])
         weight = np.where(field[where] & 1, np.float32(1), np.float32(TITLE))
-        columns = np.concatenate([column[told], width + phrase])
+        columns = np.concatenate([column[told], width + phrase]).astype(np.int32)  # as half the memory
         return sp.csr_array((weight, (field[where] >> 1, columns)), shape=(papers, width + len(self._phrases)))
 
     def these(self, places: Sequence[int]) -> tuple[Any, Rows]:
