@@ -80,6 +80,7 @@ class Ranker:
     ) -> None:
         known = self._candidates = Candidates(candidates, topics, now, meaning)
         self._likeness = known.texts.likeness()
+        np.fill_diagonal(self._likeness, 255)  # what has no words is itself all the same
         self._ways: dict[_Key, _Way] = {}
         self._shelf = Shelf(known, [*(feature for feature, _ in FEATURES), Excluded()])
         self._fresh = np.exp2(-known.age / 2, dtype=np.float32) * np.float32(FRESH)  # halves in two days
@@ -161,11 +162,12 @@ class Ranker:
         scale[:-1] = weights * np.array([wish.steering.mine for wish in wishes], dtype=np.float32)
         return self._shelf.wants(wishes, scale)
 
-    def _had(self, wishes: Sequence[Wish]) -> tuple[Places, NDArray[np.uint16]]:
-        """Which wish must not have which candidate again."""
+    def _had(self, wishes: Sequence[Wish]) -> Places:
+        """Which wish must not have which candidate again, as numbers of wishes × candidates in their order."""
         had = [np.setdiff1d(wish.had, self._again(wish)) if wish.again else wish.had for wish in wishes]
         places, here = self._candidates.found(np.concatenate(had))
-        return np.repeat(np.arange(len(had)), [*map(len, had)])[here], places[here]
+        starts = np.arange(len(had)) * len(self._candidates.all)
+        return np.repeat(starts, [*map(len, had)])[here] + places[here]
 
     def _again(self, wish: Wish) -> list[int]:
         """What was sent before a topic was followed that it fits well."""
@@ -180,13 +182,16 @@ class Ranker:
     # ---- what is the same for many
 
     def _steered(self, wishes: Sequence[Wish], wants: Wants) -> _Ways:
-        numbers: dict[_Key, int] = {}
         open_ = np.ones(len(wishes), dtype=bool)  # for whatever is trending
         for named in wants.named[: len(FEATURES)]:
             open_[named.wishes] = False
-        keys = [(wish.steering, wish.whole, wish.after, o) for wish, o in zip(wishes, open_.tolist(), strict=True)]
-        which = np.array([numbers.setdefault(key, len(numbers)) for key in keys])
-        near, far, told, least, quota, explore = map(np.array, zip(*map(self._way, numbers), strict=True))
+        steerings = {id(wish.steering): wish.steering for wish in wishes}  # many share one: quicker than its hash
+        each = zip(wishes, open_.tolist(), strict=True)
+        keys = [(id(wish.steering), wish.whole, wish.after, anything) for wish, anything in each]
+        numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+        which = np.array([*map(numbers.__getitem__, keys)])
+        ways = [self._way((steerings[key], whole, after, anything)) for key, whole, after, anything in numbers]
+        near, far, told, least, quota, explore = map(np.array, zip(*ways, strict=True))
         return _Ways(which, near, far, told, least.astype(np.float32)[which], quota[which], explore[which])
 
     def _way(self, key: _Key) -> _Way:
@@ -210,27 +215,27 @@ class Ranker:
     def _best(self, places: Places, worth: Rows, ways: _Ways, wants: Wants, counts: Places) -> tuple[Places, Rows]:
         """The best places and their scores, BARRED where none is left; each pick makes papers like it worth less."""
         limited, subjects = self._subjects(wants, ways, places)
-        taken, quota = np.zeros(subjects.shape, dtype=np.int64), ways.quota[limited, np.newaxis]
+        taken, quota = np.zeros(subjects.shape, dtype=np.int32), ways.quota[limited, np.newaxis].astype(np.int32)
         chosen = np.zeros((len(worth), max(int(counts.max()), 1)), dtype=np.int64)
         values = np.full(chosen.shape, BARRED, dtype=np.float32)
-        left, rows = worth.copy(), np.arange(len(worth))
+        left, first = worth.copy(), np.arange(0, worth.size, worth.shape[1])
+        theirs = first[limited, np.newaxis] + np.arange(worth.shape[1])
+        pairs, alike, less = np.empty_like(places), np.empty(places.shape, np.uint8), np.empty_like(worth)
         for step in range(min(chosen.shape[1], worth.shape[1])):
             best = left.argmax(axis=1)
-            chosen[:, step] = place = places[rows, best]
-            values[:, step] = left[rows, best]
-            alike = self._likeness.take(place[:, np.newaxis] * len(self._likeness) + places)
-            np.minimum(left, worth - LOSS.take(alike), out=left)
-            left[rows, best] = BARRED
+            chosen[:, step] = place = places.ravel().take(best + first)
+            values[:, step] = left.ravel().take(best + first)
+            np.add(place[:, np.newaxis] * len(self._likeness), places, out=pairs)
+            self._likeness.take(pairs, out=alike, mode="clip")
+            np.subtract(worth, LOSS.take(alike, out=less, mode="clip"), out=less)
+            np.minimum(left, less, out=left)
             if len(limited):
-                subject = np.take_along_axis(subjects, best[limited, np.newaxis], axis=1)
-                taken += (subjects == subject) & (subject >= 0)
-                left[limited] = np.where(taken < quota, left[limited], BARRED)
+                taken += subjects == subjects[np.arange(len(limited)), best[limited]][:, np.newaxis]
+                left.ravel()[theirs[taken >= quota]] = BARRED
         values[np.arange(chosen.shape[1]) >= counts[:, np.newaxis]] = BARRED
         return chosen, values
 
-    def _pool(
-        self, wants: Wants, ways: _Ways, had: tuple[Places, NDArray[np.uint16]], size: int
-    ) -> tuple[Places, Rows, Rows]:
+    def _pool(self, wants: Wants, ways: _Ways, had: Places, size: int) -> tuple[Places, Rows, Rows]:
         """The places with the best scores for each wish, in their order; and those scores, BARRED below the least.
 
         Last what was asked of those `_beyond`. Few wishes at a time stay in a processor's cache.
@@ -241,8 +246,8 @@ class Ranker:
         for start in range(0, rows, FEW):
             few = slice(start, start + FEW)
             which, scores = ways.which[few], self._shelf.wanted(wants, few)
-            whose, barred = (numbers[slice(*np.searchsorted(had[0], [start, start + FEW]))] for numbers in had)
-            scores[whose - start, barred] = BARRED
+            barred = slice(*np.searchsorted(had, [start * width, (start + FEW) * width]))
+            scores.ravel()[had[barred] - start * width] = BARRED
             beyond[few] = scores[:, self._beyond]
             scores += _where_positive(scores, ways.near, ways.far, which)
             places[few] = best = _highest(scores, size)
@@ -252,12 +257,12 @@ class Ranker:
         return places, worth, beyond
 
     def _subjects(self, wants: Wants, ways: _Ways, places: Places) -> tuple[Places, Places]:
-        """Wishes with topics and a quota, and which topic fits each of their places best; NOTHING where none does."""
+        """Wishes with topics and a quota, and which topic fits each of their places best; else a number of its own."""
         topics = wants.named[TOPIC]
         some = ways.quota[topics.wishes] > 0
         limited = Named(topics.wishes[some], topics.things[some], topics.weights[some])
         things, worth = self._shelf.strongest(limited, places[limited.wishes])
-        return limited.wishes, np.where(worth > 0, things, NOTHING)
+        return limited.wishes, np.where(worth > 0, things, NOTHING - np.arange(places.shape[1]))
 
     def _explore(
         self, beyond: Rows, ways: _Ways, chosen: Places, values: Rows, counts: Places, lots: Sequence[int]
@@ -308,11 +313,11 @@ def _highest(scores: Rows, size: int) -> Places:
     whole = np.clip(scores, -HIGHEST, HIGHEST)
     whole *= np.float32((1 << (30 - bits)) / HIGHEST)
     parts = -(-width // SORTED)
-    keys = np.full((rows, parts, -(-width // parts)), np.iinfo(np.int32).min, dtype=np.int32)
-    flat = keys.reshape(rows, -1)[:, :width]
-    flat[:] = whole
-    flat <<= bits
-    flat |= np.arange(width - 1, -1, -1, dtype=np.int32)
+    keys = np.empty((rows, parts, -(-width // parts)), dtype=np.int32)
+    flat = keys.reshape(rows, -1)
+    flat[:, :width], flat[:, width:] = whole, np.iinfo(np.int32).min
+    flat[:, :width] <<= bits
+    flat[:, :width] |= np.arange(width - 1, -1, -1, dtype=np.int32)
     if keys.shape[2] > size:
         keys.partition(keys.shape[2] - size)
         keys = keys[:, :, -size:]

@@ -28,7 +28,10 @@ def tell(
     """
     kinds = [kind for kind, named in enumerate(wants.named[: len(FEATURES)]) if len(named.wishes)]
     things, worth = _shares(shelf, [wants.named[kind] for kind in kinds], chosen, trend)
-    things, worth, place, exploring = things[picked], worth[picked], chosen[picked], exploring[picked]
+    at = np.flatnonzero(picked)
+    things = things.reshape(picked.size, -1).take(at, axis=0)
+    worth = worth.reshape(picked.size, -1).take(at, axis=0)
+    place, exploring = chosen.take(at), exploring.take(at)
     general = np.where(candidates.trend[place] > 0, ReasonCode.TREND, ReasonCode.PROMISING)
     explored = np.where(worth[:, -1] > 0, general, 0)[exploring]
     strongest, codes, refs = np.zeros((3, 2, len(place)), dtype=np.int64)

@@ -70,22 +70,25 @@ class Shelf:
         """*scale*, features × wishes: what the weights of a feature are multiplied by."""
         if len(self.things) > self._most:
             self._clear()
-        whose, things, weights, named = [], [], [], []
+        rows, weights = list[int](), list[float]()
+        whose, counts, scales = [], [], []
         for numbers, feature, scaled in zip(self._numbers, self._features, scale, strict=True):
             given = feature.things(wishes)
-            counts = np.fromiter(map(len, given.values()), np.int64, len(given))
-            who, total = np.fromiter(given, np.int64, len(given)), int(counts.sum())
-            rows = np.fromiter(map(numbers.__getitem__, chain.from_iterable(given.values())), np.int64, total)
-            weight = np.fromiter(chain.from_iterable([of.values() for of in given.values()]), np.float32, total)
-            weight = np.clip(np.nan_to_num(weight), -HEAVIEST, HEAVIEST) * np.repeat(scaled[who], counts)
-            whose.append(np.repeat(who, counts))
-            things.append(rows)
-            weights.append(weight)
-            named.append(_named(who, counts, rows, weight))
+            whose.append(np.fromiter(given, np.int64, len(given)))
+            counts.append(np.fromiter(map(len, given.values()), np.int64, len(given)))
+            rows += map(numbers.__getitem__, chain.from_iterable(given.values()))
+            weights += chain.from_iterable([of.values() for of in given.values()])
+            scales.append(scaled[whose[-1]])
         self._fill()
-        order = np.argsort(np.concatenate(whose), kind="stable")
-        ends = np.searchsorted(np.concatenate(whose)[order], np.arange(len(wishes) + 1))
-        return Wants(np.concatenate(things)[order], np.concatenate(weights)[order], ends, named)
+        each = np.concatenate(counts)
+        wish, thing = np.repeat(np.concatenate(whose), each), np.array(rows, dtype=np.int64)
+        weight = np.clip(np.nan_to_num(np.array(weights, dtype=np.float32)), -HEAVIEST, HEAVIEST)
+        weight *= np.repeat(np.concatenate(scales), each)
+        order = np.argsort(wish, kind="stable")
+        ends = np.searchsorted(wish[order], np.arange(len(wishes) + 1))
+        bounds = np.cumsum([*map(np.sum, counts)])[:-1]
+        named = [*map(_named, whose, counts, np.split(thing, bounds), np.split(weight, bounds))]
+        return Wants(thing[order], weight[order], ends, named)
 
     def wanted(self, wants: Wants, few: slice) -> Rows:
         """wishes × candidates: what all that they name adds to the scores for a *few* of the wishes."""
