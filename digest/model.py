@@ -284,7 +284,8 @@ def pack(picks: Iterable[Pick]) -> bytes:
 
 def unpack(frozen: bytes) -> tuple[Pick, ...]:
     """The inverse of `pack`, up to half precision of the score."""
-    return tuple([Pick(ordinal, score, _reasons(*four)) for ordinal, score, *four in _PICK.iter_unpack(frozen)])
+    unpacked = _PICK.iter_unpack(frozen)
+    return tuple([Pick(ordinal, score, _reasons(c1, r1, c2, r2)) for ordinal, score, c1, r1, c2, r2 in unpacked])
 
 
 _ORDINAL = struct.Struct("<H8x")
@@ -329,8 +330,7 @@ def _numbers(reasons: tuple[Reason, ...]) -> tuple[int, int, int, int]:
 
 
 @lru_cache(4096)  # few differ within an edition
-def _reasons(*numbers: int) -> tuple[Reason, ...]:
-    c1, r1, c2, r2 = numbers
+def _reasons(c1: int, r1: int, c2: int, r2: int) -> tuple[Reason, ...]:
     return tuple(Reason(ReasonCode(code), ref) for code, ref in ((c1, r1), (c2, r2)) if code)
 
 
@@ -513,8 +513,7 @@ class Publication:
     """address of an image, or empty"""
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """One message on its way: *id* of the digest row, envelope, final bytes."""
 
     id: int
@@ -534,8 +533,7 @@ class Phase(StrEnum):
     FINAL = "final"  # the reply to the final dot
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """A transport's word on one message. *code* as in RFC 5321; 0 when no reply came (in `FINAL`: nobody can tell)."""
 
     id: int

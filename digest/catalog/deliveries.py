@@ -7,11 +7,10 @@ and a person's `retry` and `resolve`. Nothing else changes a state.
 
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ARRAY, Select, bindparam, func, literal, select, update
+from sqlalchemy import Connection, func, select, update
 
 from digest.catalog import tables as t
 from digest.catalog.leases import Lease, lease
@@ -27,8 +26,7 @@ class Composed(NamedTuple):
     skipped: Skipped | None = None
 
 
-@dataclass(frozen=True)
-class Delivery:
+class Delivery(NamedTuple):
     """A digest as the sender sees it."""
 
     digest: Digest
@@ -40,8 +38,7 @@ class Delivery:
     ended: datetime | None
 
 
-@dataclass(frozen=True)
-class Settled:
+class Settled(NamedTuple):
     """The new state of one claimed row. *sha256* of the bytes that were to be handed over, where there were any."""
 
     id: int
@@ -52,6 +49,10 @@ class Settled:
     named: str = ""
 
 
+_COLUMNS = (
+    *("id", "subscriber_id", "turn", "edition_id", "picks", "template", "message_id", "date", "deadline", "since"),
+    *("state", "reason", "attempts", "sha256", "resent", "ended"),
+)
 REACHED = t.digests.c.state.in_((State.PENDING, State.SENDING, State.SENT, State.UNCERTAIN))
 """what its subscriber got, or may yet get"""
 
@@ -92,9 +93,8 @@ class Deliveries:
             taken = {"state": State.SENDING, "worker": worker, "attempts": d.c.attempts + 1}
             claimed = self._store.among(d.c.id, ids)
             db.execute(update(d).where(claimed).values(taken))
-            rows = db.execute(_all().where(claimed)).all()
-        place = {number: i for i, number in enumerate(ids)}
-        return sorted((_delivery(r) for r in rows), key=lambda delivery: place[delivery.digest.id])
+            rows = {delivery.digest.id: delivery for delivery in self._found(db, claimed)}
+        return [rows[number] for number in ids]
 
     def fold(self, settled: Sequence[Settled], worker: str, now: datetime) -> None:
         """What became of claimed rows, in one transaction; rows that are not this worker's any more are left alone."""
@@ -109,20 +109,15 @@ class Deliveries:
             "sha": d.sha256,
             "name": d.provider_id,
         }
-        rows = [(v.id, v.state, v.reason, v.not_before, v.sha256, v.named or None) for v in settled]
-        if self._store.sqlite:
-            said: Any = {name: bindparam(name) for name in kinds}
-        else:  # one statement, since each takes a way there and back
-            columns = zip(kinds.values(), zip(*rows, strict=True), strict=True)
-            arrays = [literal([*values], ARRAY(kind.type)) for kind, values in columns]
-            said = func.unnest(*arrays).table_valued(*kinds).render_derived().c
+        rows = ((v.id, v.state, v.reason, v.not_before, v.sha256, v.named or None) for v in settled)
+        said = self._store.table(kinds, rows)
         new = {
             "state": said["to"], "reason": said["why"], "not_before": said["wait"], "ended": now, "worker": None,
             "sha256": func.coalesce(said["sha"], d.sha256), "provider_id": func.coalesce(said["name"], d.provider_id),
         }  # fmt: skip
         folding = update(t.digests).where((d.id == said["key"]) & _claimed(worker)).values(new)
         with self._store.write(alone=False) as db:
-            db.execute(folding, [dict(zip(kinds, row, strict=True)) for row in rows] if self._store.sqlite else None)
+            db.execute(folding)
 
     def release(self, ids: Iterable[int], worker: str, later: datetime | None = None, why: str = "") -> None:
         """Claimed but never begun: pending again, as if nothing had happened; or to be sent *later*, and *why*."""
@@ -302,7 +297,20 @@ class Deliveries:
 
     def _where(self, *conditions: Any) -> list[Delivery]:
         with self._store.read() as db:
-            return [_delivery(r) for r in db.execute(_all().where(*conditions).order_by(t.digests.c.id))]
+            return self._found(db, *conditions)
+
+    def _found(self, db: Connection, *conditions: Any) -> list[Delivery]:
+        """In the order of their numbers."""
+        d = t.digests.c
+        wanted = select(*(d[name] for name in _COLUMNS)).where(*conditions).order_by(d.id)
+        return [
+            Delivery(
+                Digest(id_, who, turn, edition or 0, Picks(picks), template or "", name, date_, deadline, since),
+                State(state), *rest,
+            )
+            for id_, who, turn, edition, picks, template, name, date_, deadline, since, state, *rest
+            in zip(*self._store.columns(db, wanted), strict=True)
+        ]  # fmt: skip
 
 
 def _since(moment: datetime) -> Any:
@@ -312,10 +320,6 @@ def _since(moment: datetime) -> Any:
 
 def _claimed(worker: str) -> Any:
     return (t.digests.c.state == State.SENDING) & (t.digests.c.worker == worker)
-
-
-def _all() -> Select[Any]:
-    return select(t.digests)
 
 
 def _columns(composed: Sequence[Composed]) -> dict[str, Sequence[Any]]:
@@ -331,19 +335,3 @@ def _columns(composed: Sequence[Composed]) -> dict[str, Sequence[Any]]:
         "state": [(State.SKIPPED if c.skipped else State.PENDING).value for c in composed],
         "reason": [c.skipped.value if c.skipped else "" for c in composed],
     }  # fmt: skip
-
-
-def _delivery(r: Any) -> Delivery:
-    digest = Digest(
-        r.id,
-        r.subscriber_id,
-        r.turn,
-        r.edition_id or 0,
-        Picks(r.picks),
-        r.template or "",
-        r.message_id,
-        r.date,
-        r.deadline,
-        r.since,
-    )
-    return Delivery(digest, State(r.state), r.reason, r.attempts, r.sha256, r.resent, r.ended)

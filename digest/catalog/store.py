@@ -1,5 +1,6 @@
 """One database: how it is opened, what a transaction is, and how its troubles are told."""
 
+import json
 import os
 import sqlite3
 import zlib
@@ -14,6 +15,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import (
     ARRAY,
+    Column,
     ColumnElement,
     Connection,
     Engine,
@@ -218,23 +220,38 @@ class Store:
         converts = [kind.result_processor(dialect, None) for kind in kinds]
         return [[*map(to, column)] if to else column for to, column in zip(converts, found, strict=True)]
 
+    def table(self, kinds: Mapping[str, Column[Any]], rows: Iterable[Sequence[Any]]) -> Any:
+        """*rows* for a statement to join, by the names of *kinds*: one statement, however many they are."""
+        columns = [*zip(*rows, strict=True)]
+        if not self.sqlite:
+            arrays = [
+                literal([*values], ARRAY(kind.type)) for kind, values in zip(kinds.values(), columns, strict=True)
+            ]
+            return func.unnest(*arrays).table_valued(*kinds).render_derived().c
+        values = json.dumps([*zip(*self._bound(kinds.values(), columns), strict=True)], ensure_ascii=False)
+        row = func.json_each(values).table_valued("value").c.value
+        return {name: func.json_extract(row, f"$[{i}]") for i, name in enumerate(kinds)}
+
     def insert_many(self, db: Connection, table: Table, columns: Mapping[str, Sequence[Any]]) -> int:
         """Inserts rows, given as columns, that are not there already; how many.
 
         Like `columns` at the driver's own speed, and with many rows in a statement.
         """
-        dialect, values = self.engine.dialect, []
-        for name, column in columns.items():
-            kind = table.c[name].type.dialect_impl(dialect)
-            convert = None if isinstance(kind, LargeBinary) else kind.bind_processor(dialect)
-            values.append(map(cache(convert), column) if convert else column)  # few differ in most columns
         into = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES "  # noqa: S608  names of ours
         row = f"({', '.join(['?' if self.sqlite else '%s'] * len(columns))})"
         new = 0
-        for rows in chunks(zip(*values, strict=True), 500):
+        for rows in chunks(zip(*self._bound(map(table.c.get, columns), columns.values()), strict=True), 500):
             statement = f"{into}{', '.join([row] * len(rows))} ON CONFLICT DO NOTHING"
             new += db.exec_driver_sql(statement, (*chain(*rows),), {"preserve_rowcount": True}).rowcount
         return new
+
+    def _bound(self, kinds: Iterable[Any], columns: Iterable[Sequence[Any]]) -> Iterator[Iterable[Any]]:
+        """*columns* as the driver takes them."""
+        dialect = self.engine.dialect
+        for column, values in zip(kinds, columns, strict=True):
+            kind = column.type.dialect_impl(dialect)
+            convert = None if isinstance(kind, LargeBinary) else kind.bind_processor(dialect)
+            yield map(cache(convert), values) if convert else values  # few differ in most columns
 
     def _touch(self, path: Path) -> None:
         try:

@@ -13,18 +13,16 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from digest.delivery.address import veiled
 from digest.errors import TransportError
 from digest.model import Outcome, Phase
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(NamedTuple):
     """The last word on a delivery: its outcome, or None when it was begun and not ended; and what was handed over."""
 
     outcome: Outcome | None
@@ -80,7 +78,7 @@ class Journal:
         found: dict[int, Word] = {}
         for id, word in filter(None, map(_read, self._log.read())):
             begun = found.get(id)
-            found[id] = replace(word, sha256=word.sha256 or (begun.sha256 if begun and word.outcome else ""))
+            found[id] = word._replace(sha256=word.sha256 or (begun.sha256 if begun and word.outcome else ""))
         return found
 
     def flush(self) -> None:

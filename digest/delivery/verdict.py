@@ -2,9 +2,9 @@
 
 import re
 import zlib
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 from digest.delivery.address import veiled
 from digest.delivery.refusal import NO_SUCH_ADDRESS, OURS, UNKNOWN_USER
@@ -19,8 +19,7 @@ class Stop(StrEnum):
     PAUSE = "pause"  # until a person looked at it
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """The row's next state, and when to try again (*not_before*, for `pending` only)."""
 
     state: State

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
+from typing import NamedTuple
 
 from jinja2 import UndefinedError
 
@@ -33,8 +34,7 @@ class Item:
     """`for-you` or `trending`"""
 
 
-@dataclass(frozen=True, slots=True)
-class Urls:
+class Urls(NamedTuple):
     """A digest's own links, finished."""
 
     unsubscribe: str
@@ -103,10 +103,10 @@ class Press:
         publication = self._publication
         fields = (
             *_envelope(publication, address, subject, digest.message_id, digest.date),
-            ("List-Id", mime.mailbox(words.clean(publication.name), publication.list_id)),
+            ("List-Id", _mailbox(publication.name, publication.list_id)),
             ("List-Unsubscribe", f"<{urls.unsubscribe}>"),
             ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
-            ("Feedback-ID", f"{self._edition.date}:{_cadence(digest.turn)}:digest:{_sender_id(publication)}"),
+            ("Feedback-ID", f"{self._edition.date}:{_cadence(digest.turn)}:digest:{_sender_id(publication.list_id)}"),
             ("Precedence", "bulk"),
         )
         return mime.alternative(fields, digest.message_id, text, html)
@@ -216,7 +216,7 @@ Fields = list[tuple[str, str]]
 
 def _envelope(publication: Publication, address: str, subject: str, message_id: str, date: datetime) -> Fields:
     return [
-        ("From", mime.mailbox(words.clean(publication.name), publication.sender)),
+        ("From", _mailbox(publication.name, publication.sender)),
         ("To", address),
         *([("Reply-To", publication.reply_to)] if publication.reply_to else []),
         ("Subject", mime.subject(subject)),
@@ -227,13 +227,20 @@ def _envelope(publication: Publication, address: str, subject: str, message_id: 
     ]
 
 
+@lru_cache(maxsize=64)
+def _mailbox(name: str, address: str) -> str:
+    return mime.mailbox(words.clean(name), address)
+
+
 def _sections(slips: Sequence[_Slip]) -> list[tuple[tuple[str, str], list[_Slip]]]:
     """Title and note of each section that has any, in the mail's order."""
-    shown = [slip for slip in slips if slip.detail is not Detail.SHORT]
-    yours, others = ([slip for slip in shown if slip.own is own] for own in (True, False))
+    yours: list[_Slip] = []
+    others: list[_Slip] = []
+    tail: list[_Slip] = []
+    for slip in slips:
+        (tail if slip.detail is Detail.SHORT else yours if slip.own else others).append(slip)
     trending = any(slip.trends for slip in others)
     head = ("Trending", "what the community is reading") if trending else ("Also new", "not talked about yet")
-    tail = [slip for slip in slips if slip.detail is Detail.SHORT]
     all_ = ((("For you", "by what you follow"), yours), (head, others), (("In short", "more of the week"), tail))
     return [(title, some) for title, some in all_ if some]
 
@@ -242,6 +249,7 @@ def _cadence(turn: str) -> str:
     return WELCOME if turn == WELCOME else "weekly" if "-W" in turn else "daily"
 
 
-def _sender_id(publication: Publication) -> str:
+@lru_cache(maxsize=64)
+def _sender_id(list_id: str) -> str:
     """5 to 15 characters that stay the same, for Gmail's Feedback-ID."""
-    return re.sub("[^a-z0-9]", "", publication.list_id.lower())[:15].ljust(5, "0")
+    return re.sub("[^a-z0-9]", "", list_id.lower())[:15].ljust(5, "0")

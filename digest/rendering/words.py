@@ -52,19 +52,25 @@ def safe(url: str) -> str:
     return quote(url, safe="!#$%&'()*+,/:;=?@[]~") if re.match(r"https?://[^/\s]", url, re.I) else ""
 
 
-@lru_cache(maxsize=4096)
 def wrapped(text: str) -> str:
     """*text* in lines of at most 70 characters; only links stay in one piece."""
-    if len(text) <= _WIDTH:
+    if len(text) <= _WIDTH or ("://" in text and text.split(None, 1) == [text]):
         return text
+    return _in_lines(text)
+
+
+@lru_cache(maxsize=4096)
+def _in_lines(text: str) -> str:
     return "\n".join(_wrap(text, _WIDTH, break_long_words="://" not in text, break_on_hyphens=False))
 
 
+@lru_cache(maxsize=1024)
 def day(when: date) -> str:
     """`22 November 2026`"""
     return f"{when.day} {_MONTHS[when.month - 1]} {when.year}"
 
 
+@lru_cache(maxsize=64)
 def headline(turn: str, when: date) -> str:
     """The date above a digest: of the turn when it names a day or a week, else *when*."""
     if "-W" in turn:

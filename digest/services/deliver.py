@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Lock
+from typing import NamedTuple
 
 from digest.catalog import Catalog
 from digest.catalog.deliveries import Delivery, Settled
@@ -172,8 +173,7 @@ def _settled(delivery: Delivery, word: Word, now: datetime) -> tuple[Settled, Ve
     return Settled(said.id, found.state, found.text, found.not_before, word.sha256 or None, said.named), found
 
 
-@dataclass(frozen=True, slots=True)
-class _Flight:
+class _Flight(NamedTuple):
     """A message that the transport has pulled, until its end."""
 
     delivery: Delivery

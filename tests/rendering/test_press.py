@@ -76,7 +76,7 @@ def test_the_unsubscribe_header_is_one_line_however_long_the_link(
     press: Press, digest: Callable[..., Digest], urls: Urls
 ):
     link = f"https://news.example.org/u/{'t' * 200}"
-    message = press.message(digest(1), "reader@example.net", SINCE, replace(urls, unsubscribe=link))
+    message = press.message(digest(1), "reader@example.net", SINCE, urls._replace(unsubscribe=link))
     assert f"\r\nList-Unsubscribe: <{link}>\r\n".encode() in message
 
 
