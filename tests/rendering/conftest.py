@@ -71,7 +71,7 @@ def digest() -> Callable[..., Digest]:
             MORNING,
             MORNING + timedelta(days=1),
         )
-        return replace(made, **fields)
+        return made._replace(**fields)
 
     return make
 
