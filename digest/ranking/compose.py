@@ -17,7 +17,7 @@ from digest.ranking.text import Meaning, Rows
 
 __all__ = ["Ranker", "Wish"]
 
-SCORES = 1 << 21  # at once, so that memory does not grow with the audience
+SCORES = 1 << 17  # to choose from at once, so that memory does not grow with the audience
 FEW = 128  # wishes for which every candidate is looked at together
 SORTED = 512  # numbers that processors sort without a jump: to find the best of more, find those of parts first
 POOL, SHORT = 64, 20  # so many of the best are enough to choose that many from; longer lists are chosen from all
@@ -115,7 +115,7 @@ class Ranker:
             return picks
         for short, pool in ((True, POOL), (False, width)):
             which = [i for i, wish in enumerate(wishes) if (wish.count <= SHORT) is short]
-            size = max(SCORES // (max(width, POOL) if short else 16 * width), 1)
+            size = max(SCORES // pool, 1)
             for start in range(0, len(which), size):
                 batch = which[start : start + size]
                 for i, found in zip(batch, self._batch([wishes[i] for i in batch], pool), strict=True):
@@ -182,15 +182,13 @@ class Ranker:
     # ---- what is the same for many
 
     def _steered(self, wishes: Sequence[Wish], wants: Wants) -> _Ways:
-        open_ = np.ones(len(wishes), dtype=bool)  # for whatever is trending
-        for named in wants.named[: len(FEATURES)]:
-            open_[named.wishes] = False
+        asking = np.concatenate([named.wishes for named in wants.named[: len(FEATURES)]])
+        open_ = np.bincount(asking, minlength=len(wishes)) == 0  # for whatever is trending
         steerings = {id(wish.steering): wish.steering for wish in wishes}  # many share one: quicker than its hash
-        each = zip(wishes, open_.tolist(), strict=True)
-        keys = [(id(wish.steering), wish.whole, wish.after, anything) for wish, anything in each]
+        keys = [(id(wish.steering), wish.whole, wish.after, o) for wish, o in zip(wishes, open_.tolist(), strict=True)]
         numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
         which = np.array([*map(numbers.__getitem__, keys)])
-        ways = [self._way((steerings[key], whole, after, anything)) for key, whole, after, anything in numbers]
+        ways = [self._way((steerings[key], whole, after, o)) for key, whole, after, o in numbers]
         near, far, told, least, quota, explore = map(np.array, zip(*ways, strict=True))
         return _Ways(which, near, far, told, least.astype(np.float32)[which], quota[which], explore[which])
 
@@ -299,8 +297,8 @@ def _where_positive(numbers: Rows, yes: Rows, no: Rows, which: Places) -> Rows:
     """As `np.where` with *numbers* > 0, of some rows, by bits: a jump for each number would cost more than all else."""
     bits = -numbers.view(np.int32)
     bits >>= 31  # all of them or none, since positive numbers are positive as integers too
-    bits &= (yes.view(np.int32) ^ no.view(np.int32))[which]
-    bits ^= no.view(np.int32)[which]
+    bits &= (yes.view(np.int32) ^ no.view(np.int32)).take(which, axis=0)
+    bits ^= no.view(np.int32).take(which, axis=0)
     return bits.view(np.float32)
 
 

@@ -1,6 +1,7 @@
 """The terms of the score. A new one is a class here and a line in `FEATURES`."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import compress
 from typing import Any, Protocol
 
 import numpy as np
@@ -25,10 +26,13 @@ class Telling(Feature, Protocol):
         """
 
 
+def _naming(named: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+    """Most name nothing, and that should cost nothing."""
+    return compress(enumerate(named), named)
+
+
 def _each(named: Sequence[Sequence[str]], spelt: Callable[[str], str] = str) -> dict[int, Mapping[str, float]]:
-    if not any(named):  # most name nothing
-        return {}
-    return {n: dict.fromkeys(map(spelt, names), 1.0) for n, names in enumerate(named) if names}
+    return {n: dict.fromkeys(map(spelt, names), 1.0) for n, names in _naming(named)}
 
 
 class TopicFit:
@@ -37,7 +41,7 @@ class TopicFit:
     code = ReasonCode.TOPIC
 
     def things(self, wishes: Sequence[Wish]) -> dict[int, Mapping[int, float]]:
-        return {n: wish.interest.topics for n, wish in enumerate(wishes) if wish.interest.topics}
+        return dict(_naming([wish.interest.topics for wish in wishes]))
 
     def scores(self, candidates: Candidates, things: Sequence[int]) -> Rows:
         return np.stack([candidates.topic(topic) for topic in things])
@@ -122,7 +126,7 @@ class Liked:
     code = ReasonCode.LIKED
 
     def things(self, wishes: Sequence[Wish]) -> dict[int, Mapping[int, float]]:
-        return {n: profile.shares(wish.votes) for n, wish in enumerate(wishes) if wish.votes}
+        return {n: profile.shares(votes) for n, votes in _naming([wish.votes for wish in wishes])}
 
     def scores(self, candidates: Candidates, things: Sequence[int]) -> Rows:
         return candidates.liked(things)

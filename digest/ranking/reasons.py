@@ -26,8 +26,8 @@ def tell(
     *trend*: its share in the score. A topic alone has beside it the word that the paper shares with it, and what is
     there to explore at most its trend.
     """
-    kinds = [kind for kind, named in enumerate(wants.named[: len(FEATURES)]) if len(named.wishes)]
-    things, worth = _shares(shelf, [wants.named[kind] for kind in kinds], chosen, trend)
+    named = [(each, feature) for each, (feature, _) in zip(wants.named, FEATURES, strict=False) if len(each.wishes)]
+    things, worth = _shares(shelf, [each for each, _ in named], chosen, trend)
     at = np.flatnonzero(picked)
     things = things.reshape(picked.size, -1).take(at, axis=0)
     worth = worth.reshape(picked.size, -1).take(at, axis=0)
@@ -40,10 +40,10 @@ def tell(
         best[:] = worth.argmax(axis=1)
         best[worth[row, best] <= 0] = NOTHING
         worth[row, best] = 0
-    for column, kind in enumerate(kinds):
-        (nth, which), feature = np.nonzero(strongest == column), FEATURES[kind][0]
-        codes[nth, which], refs[nth, which] = feature.code, shelf.refs(feature, things[which, column], place[which])
-    codes = np.where(strongest == len(kinds), general, codes)
+    for kind, (_, feature) in enumerate(named):
+        nth, which = np.nonzero(strongest == kind)
+        codes[nth, which], refs[nth, which] = feature.code, shelf.refs(feature, things[which, kind], place[which])
+    codes = np.where(strongest == len(named), general, codes)
     codes[(refs < 0) | (refs >= REFS)] = 0
     refs[codes == 0] = 0
     lost = codes[0] == 0  # what could not be told
@@ -62,8 +62,8 @@ def _shares(shelf: Shelf, features: Sequence[Named], chosen: Places, trend: Rows
     """wishes × picks × features: the thing that adds most to each score, and how much; last of all the trend."""
     things = np.zeros((*chosen.shape, len(features) + 1), dtype=np.int64)
     worth = np.zeros(things.shape, dtype=np.float32)
-    for nth, named in enumerate(features):
+    for kind, named in enumerate(features):
         found = shelf.strongest(named, chosen[named.wishes])
-        things[named.wishes, :, nth], worth[named.wishes, :, nth] = found
+        things[named.wishes, :, kind], worth[named.wishes, :, kind] = found
     worth[:, :, -1] = trend
     return things, worth

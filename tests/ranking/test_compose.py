@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from digest.model import NAMELESS, Candidate, Card, Interest, Pick, Reason, ReasonCode, Steering, Topic, pack, unpack
-from digest.ranking import shelf
+from digest.ranking import compose, shelf
 from digest.ranking.compose import Ranker, Wish
 from digest.ranking.text import fold, folded, stem
 
@@ -223,8 +223,14 @@ def test_two_papers_with_the_same_wording_are_one():
     assert len({KV, 8} & set(ordinals(picked(Interest({CACHES: 1}), papers=twins)))) == 1
 
 
+def test_papers_without_words_are_picked_once_each():
+    picks = picked(papers=[(".", "", (), ())] * 3)
+    assert ordinals(picks) == [0, 1, 2]
+
+
 def test_how_many_things_were_named_before_changes_nothing(monkeypatch):
     monkeypatch.setattr(shelf, "ROOM", 1)  # then no more than 1,024 are kept
+    monkeypatch.setattr(shelf, "RECALLED", 1)
     ranker = Ranker(candidates(), TOPICS, NOW)
     asked = [wish(Interest({CACHES: 1}, keywords=("laundry", f"word{n}"), exclusions=(f"two{n}",))) for n in range(900)]
     first = ranker.picks(asked)
@@ -516,7 +522,9 @@ def test_long_lists_and_short_ones_begin_alike():
     assert short == long[:10]
 
 
-def test_the_pool_of_the_best_holds_all_that_looking_at_every_paper_would_pick():
+@pytest.mark.parametrize("together", [70, 512])
+def test_the_pool_of_the_best_holds_all_that_looking_at_every_paper_would_pick(together, monkeypatch):
+    monkeypatch.setattr(compose, "SORTED", together)
     chance = np.random.default_rng(1)
     vocabulary = [f"word{n}" for n in range(200)]
     papers = [
