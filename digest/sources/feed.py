@@ -54,7 +54,7 @@ _UNUSED = re.compile(  # by us, while reading one costs feedparser as much as an
     rb"<((?:dc:)?(?:rights|publisher|format|language)|copyright|"
     rb"prism:(?:volume|number|startingPage|endingPage|issn|eIssn|section|copyright))>[^<]*</\1>"
 )
-_MAILED = re.compile(rb"(?<=<author>)\s*[^\s<>()]+@[^\s<>()]+\s+\(([^<>]+)\)\s*(?=</author>)")
+_MAILED = re.compile(rb"(?<=<author>)\s*[^\s<>()@]+@[^\s<>()@]+\s+\(([^<>]+)\)\s*(?=</author>)")
 """RSS's way to name somebody, of which feedparser knows short top-level domains only"""
 _BARE = re.compile(rb"<!\[CDATA\[.*?(?:\]\]>|\Z)|&(?!(?:#\w{1,8}|amp|lt|gt|quot|apos);)", re.DOTALL)
 """the fault of most malformed feeds, and CDATA, where it is none"""

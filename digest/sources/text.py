@@ -221,7 +221,7 @@ def doi(text: str) -> str | None:
 
 
 _PUBMED = re.compile(r"\b(?:(?:pubmed|PubMed)(?:\.ncbi\.nlm\.nih\.gov/|[:/])|(?:pmid|PMID):)\s*(\d{1,8})\b", re.ASCII)
-_OPENREVIEW = re.compile(r"\bopenreview\.net/(?:forum|pdf|attachment)\?(?:[^#\s]*&)?id=([\w-]{6,30})", re.ASCII)
+_OPENREVIEW = re.compile(r"\bopenreview\.net/(?:forum|pdf|attachment)\?(?:[^#\s]{0,300}&)?id=([\w-]{6,30})", re.ASCII)
 
 
 def ids(text: str) -> dict[str, str]:

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
+from time import process_time
 
 import pytest
 from served import Served
@@ -329,6 +330,13 @@ def test_hundreds_of_attributes_are_refused() -> None:
 def test_an_author_is_named_behind_an_address_of_any_top_level_domain() -> None:
     [paper] = batch(rss(item("Bees", author="ada@lab.example (Ada Byron)"))).listings
     assert paper.authors == ("Ada Byron",)
+
+
+@pytest.mark.parametrize(("field", "piece"), [("author", "@"), ("guid", "openreview.net/pdf?")])
+def test_a_hostile_name_takes_little_time(field: str, piece: str) -> None:
+    began = process_time()
+    batch(rss(item("Bees", **{field: piece * 20_000})))
+    assert process_time() - began < 2, "quadratic time, which is hours for the five megabytes that a feed may have"
 
 
 def test_an_endless_author_is_cut_before_feedparser_looks_for_an_address() -> None:
