@@ -15,7 +15,7 @@ from digest.rendering.lint import Finding, Severity, flaws
 from digest.rendering.mime import quoted
 from digest.rendering.press import Parts, Press
 from digest.rendering.sheet import Sheet, environment
-from digest.rendering.stationery import Stationery, compiled
+from digest.rendering.stationery import Stationery, compiled, files
 
 LIGHT = 38_000
 """bytes of the HTML part that ten cards should stay under; at twice as many, long papers lose their abstracts"""
@@ -27,7 +27,7 @@ _DRAWN = re.compile(r"""\[%-?\s*(?:extends|include|import|from)\s+["']([^"']+)""
 
 def review(folders: Sequence[Path], publication: Publication, wanted: Sequence[str] = clients.CLIENTS) -> list[Finding]:
     """Errors and notes about every layout in *folders*, read as for a mail to the *wanted* clients; errors first."""
-    sources = _sources(folders)
+    sources = {path: path.read_text("utf-8", errors="replace") for path in files(folders).values()}
     found = {flaw for path, source in sources.items() for flaw in flaws(str(path), source)}
     broken = {flaw.file for flaw in found}
     for layout in layouts(folders):
@@ -45,15 +45,6 @@ def review(folders: Sequence[Path], publication: Publication, wanted: Sequence[s
 def layouts(folders: Sequence[Path]) -> list[str]:
     """Names of all folders of `email/` that make mails; those with an underscore are only included."""
     return sorted({p.name for f in folders for p in (f / "email").glob("*") if p.is_dir() and p.name[0] not in "._"})
-
-
-def _sources(folders: Sequence[Path]) -> dict[Path, str]:
-    """What is read for each file name: the first folder's wins."""
-    paths: dict[str, Path] = {}
-    for folder in folders:
-        for path in sorted((folder / "email").glob("*/*.*")):
-            paths.setdefault(path.relative_to(folder).as_posix(), path)
-    return {path: path.read_text("utf-8", errors="replace") for path in paths.values()}
 
 
 def _family(layout: str, sources: Mapping[Path, str]) -> dict[Path, str]:

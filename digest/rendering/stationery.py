@@ -43,12 +43,19 @@ class Stationery:
         return cls(**fields | {"publication": Publication(**fields["publication"])})
 
 
-def fingerprint(layout: str, folders: Sequence[Path], publication: Publication) -> str:
-    """Changes whenever `compiled` might give something else; reads the files and loads no compiler."""
-    found: dict[str, bytes] = {}
+def files(folders: Sequence[Path]) -> dict[str, Path]:
+    """What is read for each file name: the first folder's wins. An editor's lock, a link to nowhere, is no file."""
+    found: dict[str, Path] = {}
     for folder in folders:
         for path in sorted((folder / "email").rglob("*.*")):
-            found.setdefault(path.relative_to(folder).as_posix(), path.read_bytes())
+            if path.is_file():
+                found.setdefault(path.relative_to(folder).as_posix(), path)
+    return found
+
+
+def fingerprint(layout: str, folders: Sequence[Path], publication: Publication) -> str:
+    """Changes whenever `compiled` might give something else; reads the files and loads no compiler."""
+    found = {name: path.read_bytes() for name, path in files(folders).items()}
     for path in sorted(Path(__file__).parent.glob("*.py")):  # the compiler is a part of what it makes
         found[path.name] = path.read_bytes()
     state = sha256(repr((layout, asdict(publication))).encode())

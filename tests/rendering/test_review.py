@@ -14,6 +14,7 @@ from digest.model import Publication
 from digest.rendering import clients
 from digest.rendering.lint import Finding, flaws
 from digest.rendering.review import layouts, review
+from digest.rendering.stationery import fingerprint
 
 SHIPPED = Path(__file__).parents[2] / "templates"
 
@@ -44,6 +45,13 @@ def test_every_folder_of_a_layout_is_reviewed_and_those_with_an_underscore_are_n
     (tmp_path / "email" / "_mine").mkdir()
     assert {"own", "digest", "welcome", "confirm"} <= {*layouts([tmp_path, SHIPPED])}
     assert not any(name.startswith("_") for name in layouts([tmp_path, SHIPPED]))
+
+
+def test_what_an_editor_leaves_beside_the_templates_is_no_template(tmp_path: Path, publication: Publication):
+    (tmp_path / "email/digest/old.d").mkdir(parents=True)
+    (tmp_path / "email/digest/.#body.mjml").symlink_to("ada@lab.4711:1")  # Emacs locks a file that is being edited
+    assert fingerprint("digest", [tmp_path, SHIPPED], publication) == fingerprint("digest", [SHIPPED], publication)
+    assert review([tmp_path, SHIPPED], publication) == review([SHIPPED], publication)
 
 
 BODY, FRAME = "digest/body.mjml", "_base/frame.mjml"
