@@ -5,7 +5,6 @@ before its data goes out; `end` is there before the connection's next data; ends
 and the journal is cleared only after that.
 """
 
-import hashlib
 import sys
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,6 +22,7 @@ from digest.catalog.leases import Lease
 from digest.clock import Clock, elapsed, pace
 from digest.delivery import Transport
 from digest.delivery.address import canonical, domain_of
+from digest.delivery.dkim import hashed
 from digest.delivery.journal import FileLog, Journal, Word
 from digest.delivery.pace import Lanes, WarmUp
 from digest.delivery.verdict import Breaker, Stop, Verdict, verdict
@@ -285,7 +285,7 @@ class _Run:
             outgoing = self.built(delivery, reader)
             if outgoing is None:
                 continue
-            sha256 = hashlib.sha256(outgoing.message).hexdigest()
+            sha256 = hashed(outgoing.message).hexdigest()
             if delivery.resent and delivery.sha256 not in (None, sha256):
                 self.settle(delivery, State.UNCERTAIN, HELD)
                 continue
