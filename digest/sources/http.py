@@ -244,7 +244,7 @@ def _seconds(retry_after: str) -> float | None:
         return float(retry_after)
     try:
         return max(0.0, parsedate_to_datetime(retry_after).timestamp() - clock.system().timestamp())
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 

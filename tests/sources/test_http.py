@@ -206,6 +206,14 @@ def test_when_may_be_a_date(server: Server, http: Http, waits: list[float]) -> N
     assert waits == [pytest.approx(30, abs=3)]
 
 
+@pytest.mark.parametrize("when", ["soon", "1 Jan 99999999999999999999 00:00:00 GMT"])
+def test_a_server_that_does_not_say_when_is_asked_in_a_moment(
+    server: Server, http: Http, waits: list[float], when: str
+) -> None:
+    assert http.get(busy_once(server, when)).body == b"<rss/>"
+    assert waits == [pytest.approx(2, abs=0.5)]
+
+
 def test_a_server_that_wants_an_hour_is_left_alone(server: Server, http: Http, waits: list[float]) -> None:
     with pytest.raises(SourceError, match=r"asks for patience \(429 .*\); the next collection tries again"):
         http.get(busy_once(server, "3600"))
