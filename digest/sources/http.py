@@ -100,7 +100,7 @@ class Http:
         etag = memory.etag if memory and not (memory.etag or "").startswith(OWN_TAG) else None
         known = {"If-None-Match": etag, "If-Modified-Since": memory and memory.modified}
         headers = {"User-Agent": self._agent, "Accept": accept, "Accept-Encoding": "gzip"}
-        headers |= {name: value for name, value in known.items() if value}
+        headers |= {name: value for name, value in known.items() if value and value.isascii()}
         headers |= {"Authorization": f"Bearer {self._token}"} if self._token else {}
         attempt = 1
         while True:

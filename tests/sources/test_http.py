@@ -65,6 +65,12 @@ def test_a_tag_of_our_own_is_told_to_nobody(server: Server, http: Http) -> None:
     assert ("if-none-match" in sent, sent["if-modified-since"]) == (False, "Mon")
 
 
+def test_a_tag_or_date_that_no_request_can_carry_is_kept_back(server: Server, http: Http) -> None:
+    http.get(server.says("/feed"), Memory(etag='"été"', modified="ven., 05 févr. 2021 10:00:00 GMT"))
+    [(_, sent)] = server.requests
+    assert not {"if-none-match", "if-modified-since"} & sent.keys()
+
+
 def test_cookies_are_not_kept_and_the_environment_is_not_asked(
     server: Server, http: Http, monkeypatch: pytest.MonkeyPatch
 ) -> None:
