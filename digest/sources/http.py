@@ -257,11 +257,13 @@ def _decoded(chunks: Iterable[bytes], encoding: str, url: str) -> Iterator[bytes
     inflater = zlib.decompressobj(wbits=47)  # gzip or zlib, by its first bytes
     try:
         for chunk in chunks:
-            while chunk and not inflater.eof:
+            while chunk:
+                if inflater.eof:
+                    if chunk[:1] != b"\x1f":
+                        break
+                    inflater = zlib.decompressobj(wbits=47)  # another gzip member
                 yield inflater.decompress(chunk, 65_536)
-                chunk = inflater.unconsumed_tail
-                if inflater.unused_data[:2] == b"\x1f\x8b":  # another gzip member
-                    chunk, inflater = inflater.unused_data, zlib.decompressobj(wbits=47)
+                chunk = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
         yield inflater.flush()
     except zlib.error as error:
         raise SourceError(f"{url} is compressed in a way that was not asked for ({encoding}: {error})") from error

@@ -86,9 +86,13 @@ def test_a_compressed_document_is_unpacked(server: Server, http: Http, packed: b
     assert http.get(server.says("/feed", packed, content_encoding="gzip")).body == b"<rss/>" * 99
 
 
-def test_gzip_may_come_in_several_members(server: Server, http: Http) -> None:
-    packed = gzip.compress(b"<rss>") + gzip.compress(b"</rss>")
-    assert http.get(server.says("/feed", packed, content_encoding="gzip")).body == b"<rss></rss>"
+@pytest.mark.parametrize("size", [1, 24, 25, 26, 99])
+def test_gzip_may_come_in_several_members_wherever_they_are_cut(size: int) -> None:
+    members = gzip.compress(b"<rss>"), gzip.compress(b"</rss>"), bytes(9)
+    packed = b"".join(members)
+    assert len(members[0]) == 25
+    pieces = [packed[start : start + size] for start in range(0, len(packed), size)]
+    assert b"".join(_decoded(pieces, "gzip", "u")) == b"<rss></rss>"
 
 
 def bomb(megabytes: int) -> bytes:
