@@ -18,7 +18,7 @@ from digest.ranking.text import Meaning, Rows
 __all__ = ["Ranker", "Wish"]
 
 SCORES = 1 << 17  # to choose from at once, so that memory does not grow with the audience
-FEW = 128  # wishes for which every candidate is looked at together
+FEW = 256  # wishes for which every candidate is looked at together
 SORTED = 512  # numbers that processors sort without a jump: to find the best of more, find those of parts first
 POOL, SHORT = 64, 20  # so many of the best are enough to choose that many from; longer lists are chosen from all
 STEPS = 10_000  # scores are compared in ten-thousandths, so that equals are equal on every machine
