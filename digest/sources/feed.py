@@ -253,7 +253,7 @@ def moment(entry: Entry, field: str) -> datetime | None:
         return None
     try:
         if known and stated[4:5] != "/":
-            return datetime.fromtimestamp(timegm(known), UTC)
+            return text.moment(datetime.fromtimestamp(timegm(known), UTC).isoformat())
         iso = re.sub(r"^(\d{4})/(\d\d)/(\d\d)\b.*", r"\1-\2-\3", stated)
         return text.moment(iso) or text.moment(parsedate_to_datetime(re.sub(r"^\w+\.?,\s*", "", stated)).isoformat())
     except (ValueError, OverflowError, OSError):

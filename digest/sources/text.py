@@ -150,10 +150,11 @@ def _word(word: str) -> str:
 
 
 def moment(stated: str) -> datetime | None:
-    """An ISO 8601 time in UTC; None for anything else."""
+    """An ISO 8601 time in UTC; None for anything else, and where a clock begins or ends, which nobody means."""
     try:
         at = datetime.fromisoformat(stated)
-        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+        at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+        return at if 1970 < at.year < 9999 else None
     except (ValueError, OverflowError):
         return None
 

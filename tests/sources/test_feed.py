@@ -139,6 +139,11 @@ def test_dates_that_feedparser_misreads_are_read(document: Document) -> None:
     )
 
 
+@pytest.mark.parametrize("date", ["Mon, 01 Jan 0001 00:00:00 GMT", "Thu, 01 Jan 1970 00:00:00 GMT", "1767607200"])
+def test_what_a_program_writes_that_has_no_date_is_none(date: str) -> None:
+    assert batch(rss(item("a", pubDate=date))).listings[0].announced is None
+
+
 def test_an_entry_without_a_title_is_left_out_and_named(document: Document) -> None:
     found = batch(document("journal_rss2.xml"))
     assert found.warnings == ("entry 4 is left out: it has no title (https://journal.example/doi/10.5555/jir.2026.4)",)
