@@ -151,7 +151,8 @@ class Subscriptions:
     ) -> Subscriber:
         """Subscribe somebody whose consent the operator has, for *reason*; the first mail is a welcome.
 
-        With *after*, no welcome: the first turn is the one due later than that. Raises AddressError, DigestError.
+        With *after*, no welcome: the first turn is the one due later than that. Raises AddressError, DigestError, also
+        for who is subscribed already: what they have chosen since, a pause above all, is theirs.
         """
         address, now = normal(address), self.clock()
         if why := self.catalog.consents.suppressed(self.links.fingerprint(canonical(address))):
@@ -159,6 +160,8 @@ class Subscriptions:
         known = self.catalog.subscribers.by_address(address)
         if known and known.standing is Standing.LEFT:
             raise DigestError(f"{address} has left; ask them to sign up again, or add them without --confirmed")
+        if known:
+            raise DigestError(f"{address} is subscribed already; `digest subscribers set` changes what they get")
         wanted = Subscriber(0, new_public_id(), address, schedule=schedule, interest=interest, count=count)
         subscriber = self._begin(wanted, after)
         self.catalog.consents.record(subscriber.public_id, "operator", now, {"reason": reason})

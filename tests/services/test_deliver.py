@@ -55,7 +55,8 @@ def line(app):
 
 def readers(app, number):
     return [
-        app.subscriptions.add(f"reader{n}@example.org", Interest(), Schedule(), "asked", after=NOW)
+        app.catalog.subscribers.by_address(address := f"reader{n}@example.org")
+        or app.subscriptions.add(address, Interest(), Schedule(), "asked", after=NOW)
         for n in range(number)
     ]
 

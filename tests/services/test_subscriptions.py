@@ -332,6 +332,15 @@ def test_an_import_does_not_bring_back_who_has_left(app):
     assert reader(app).standing is Standing.LEFT
 
 
+def test_an_import_changes_nothing_for_who_is_subscribed_already(app, clock):
+    ada = app.subscriptions.add("ada@example.org", Interest(), WEEKLY, "asked")
+    app.subscriptions.set(ada, replace(ada, paused_until=clock().date() + timedelta(days=9), count=3))
+    before = reader(app)
+    with pytest.raises(DigestError, match="subscribed already"):
+        app.subscriptions.add("ada@example.org", Interest(), Schedule(), "asked again")
+    assert (reader(app), before.standing) == (before, Standing.PAUSED)
+
+
 def test_leaving_in_the_moment_preferences_are_saved_wins(app, monkeypatch):
     ada = app.subscriptions.add("ada@example.org", Interest(), WEEKLY, "asked")
     app.subscriptions.leave(app.links.sign(Purpose.UNSUBSCRIBE, ada.public_id))
