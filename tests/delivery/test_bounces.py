@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from digest.delivery.bounces import Kind, Report, read
+from digest.delivery.bounces.mail import MOST
 
 HERE = Path(__file__).parents[1] / "data" / "bounces"
 TOKEN = "aabcdefghijklmnopqrstuvwx"
@@ -101,14 +103,23 @@ def test_thirty_megabytes_are_read_as_far_as_a_report_reaches():
 @pytest.mark.parametrize(
     "body",
     ["a@" * 120_000, "a" * 250_000, "user x " * 35_000, "Final-Recipient: \n\n" * 14_000, "original message \n" * 9_999,
-     "delivered a b c d e f g " * 10_000, "_" * 250_000, " " * 250_000 + "x", "<" * 250_000, "1." * 120_000],
+     "delivered a b c d e f g " * 10_000, "_" * 250_000, " " * 250_000 + "x", "<" * 250_000, "1." * 120_000,
+     "deliver" * 35_000, "".join(f"r{n}@b.example\n" for n in range(15_000))],
     ids=lambda body: repr(body[:20]),
 )  # fmt: skip
 def test_no_text_makes_reading_slow(body: str):
-    import time
-
     started = time.process_time()
     read(b"From: mailer-daemon@x.org\nSubject: failure notice\n\n" + body.encode())
+    assert time.process_time() - started < 3
+
+
+def test_a_report_on_thousands_is_read_as_far_as_any_of_ours_could_reach():
+    people = [f"r{n}@b.example" for n in range(3000)]
+    report = "".join(f"Final-Recipient: rfc822; {who}\nAction: failed\n\n" for who in people)
+    parts = "\n" + "\n".join(people), f"Content-Type: message/delivery-status\n\n{report}"
+    raw = "\n--cut\n".join(("Content-Type: multipart/report; boundary=cut\n", *parts))
+    started = time.process_time()
+    assert [failed.address for failed in read(raw.encode()).recipients] == people[:MOST]
     assert time.process_time() - started < 3
 
 

@@ -450,3 +450,11 @@ def test_opens_and_deferrals_teach_nothing(app, sent):
         Event(what, ours=(digest.message_id,)) for what in (Told.OPENED, Told.DEFERRED, Told.DELIVERED, Told.REJECTED)
     ]
     assert app.feedback.events(told).effects == Counter({Effect.NOTHING: 4})
+
+
+def test_mails_that_refer_to_thousands_of_others_do_not_stop_the_reading(app, sent, spool):
+    (digest,) = sent()
+    for mail in range(6):
+        names = "".join(f"<{n:x}.{mail}@a>" for n in range(25_000))
+        drop(spool, f"From: mailer-daemon@x.org\nSubject: failed\nReferences: {names}\n\nNot delivered.".encode())
+    assert followed(app, spool, about(app, digest))[Effect.SUPPRESSED] == 1

@@ -8,7 +8,7 @@ import logging
 from email.message import Message
 
 from digest.delivery.bounces import arf, dsn, notified, prose
-from digest.delivery.bounces.mail import Mail
+from digest.delivery.bounces.mail import MOST, Mail
 from digest.delivery.bounces.report import Failed, Kind, Report
 
 __all__ = ["Failed", "Kind", "Report", "read"]
@@ -61,6 +61,7 @@ def _guessed(mail: Mail, *, reported: bool) -> tuple[Kind, tuple[Failed, ...]]:
 
 
 def _each(mail: Mail, addresses: list[str]) -> tuple[Failed, ...]:
+    addresses = addresses[:MOST]
     return tuple(dsn.refused(a, prose.about(a, addresses, mail.notice)) for a in addresses)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from email.message import Message
 
 from digest.delivery.address import veiled
-from digest.delivery.bounces.mail import ADDRESS, plain
+from digest.delivery.bounces.mail import ADDRESS, MOST, plain
 from digest.delivery.bounces.prose import about
 from digest.delivery.bounces.report import Failed, Kind
 from digest.delivery.refusal import blame, class_in, status_in
@@ -22,7 +22,7 @@ def read(fields: Sequence[Message], notice: str) -> tuple[Kind | None, tuple[Fai
     """The gravest action and the recipients that met with it; None when no block names an action or a status."""
     told = [(kind, block) for block in fields if (kind := _action(block))]
     for kind in (Kind.BOUNCE, Kind.DELAY, Kind.DELIVERED):
-        if met := [block for of, block in told if of is kind]:
+        if met := [block for of, block in told if of is kind][:MOST]:
             names = [_address(block) for block in met]
             failed = (_failed(block, name, names, notice) for block, name in zip(met, names, strict=True) if name)
             return kind, _once(failed)

@@ -14,8 +14,8 @@ from itertools import chain, islice
 from digest.delivery.refusal import either
 from digest.delivery.spool import LIMIT
 
-MOST = 100
-"""recipients of one report that are looked for in its text"""
+MOST = 50
+"""of whatever a mail names: ours is to one recipient, and a stranger's may name thousands"""
 
 NOTICE = 40_000
 """characters of text in which a reason is looked for"""
@@ -206,4 +206,4 @@ def _from_headers(quoted: str) -> str:
 
 
 def _unique(values: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(values))
+    return tuple(islice(dict.fromkeys(values), MOST))

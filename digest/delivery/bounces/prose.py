@@ -41,7 +41,7 @@ _NAMED = (
     either(r"^[ \t>*•-]{0,12}[<\[(\"]{0,2}" + NAMED + r"(?=$|[\s:.(<>\])\"])"),
 )
 _MENTIONED = either(
-    r"(?:deliver\w*|recipients?|address|users?|mailbox|reach\w*|message|inbox)"
+    r"(?:deliver\w{0,9}|recipients?|address|users?|mailbox|reach\w*|message|inbox)"
     r"(?: \S{1,20}){0,6}?[ :\n\t]{1,4}[<\[(\"]{0,2}" + NAMED
 )
 _NOBODY = re.compile(
