@@ -84,7 +84,7 @@ def _spelled_out(value: Any) -> Any:
 
 _ADDRESS = r"[A-Za-z0-9_.!#$%&'*+/=?^`{|}~-]{1,64}@[A-Za-z0-9.-]{1,180}"
 Line = Annotated[str, _like(r"[^\x00-\x1f\x7f]{0,300}", "write one line of at most 300 characters")]
-Name = Annotated[str, _like(r"[^\x00-\x1f\x7f]{1,200}", "write one line of 1 to 200 characters")]
+Name = Annotated[str, _like(r"[^\x00-\x1f\x7f]{1,100}", "write one line of 1 to 100 characters")]
 Slug = Annotated[str, _like(r"[a-z0-9]+([-_][a-z0-9]+)*", "use lower-case letters, digits and hyphens")]
 Mailbox = Annotated[str, _like(_ADDRESS, "write only an address, like digest@news.example.org")]
 Domain = Annotated[str, _like(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*|", "write a domain, like news.example.org")]

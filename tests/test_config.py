@@ -254,6 +254,7 @@ def test_a_missing_file_of_topics_names_the_line_that_asks_for_it(write):
         ("sign_up: {total_hour: 0}", "config.yaml:1: sign_up.total_hour: Input should be greater than or equal to 1"),
         ("web: {trusted_proxies: [10.0.0.1/8]}", "config.yaml:1: web.trusted_proxies.0: value is not a valid"),
         ("sources: [{name: A, kind: a}, {name: A, kind: b}]", "config.yaml:1: sources.1.name: A stands twice"),
+        (f"sources: [{{name: {'A' * 101}, kind: a}}]", "config.yaml:1: sources.0.name: write one line of 1 to 100"),
         ("topics: [{slug: a, name: A}, {slug: a, name: B}]", "config.yaml:1: topics.1.slug: a stands twice"),
         ('publication: {name: "A\\r\\nBcc: b@c.org"}', "config.yaml:1: publication.name: write one line"),
         ('publication: {tagline: "A\\nB"}', "config.yaml:1: publication.tagline: write one line"),

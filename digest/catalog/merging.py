@@ -314,7 +314,7 @@ def _title(listing: Listing) -> dict[str, str]:
     if length < (4 if listing.authors else 8):
         return {}
     family = _person(listing.authors[0])[0] if listing.authors else ""
-    return {"title": f"{' '.join(words)[:900]}|{family}"}
+    return {"title": f"{' '.join(words)[:900]}|{family[:90]}"}
 
 
 def _weight(word: str) -> int:

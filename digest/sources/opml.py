@@ -36,7 +36,7 @@ def feeds(data: bytes, where: str) -> list[Listed]:
     for name, address, kind in rows:
         if url := text.web_address(address.strip()):
             host = urlsplit(url).hostname or ""
-            named = text.clean(name, 100) or url
+            named = text.clean(name, 90) or url[:90]
             found.setdefault(url, Listed(named, url, text.clean(kind, 40) or _KINDS.get(host, "feed")))
     if not found:
         raise SourceError(f"{where} names no feeds; it should be OPML, or CSV with the columns journal and url")

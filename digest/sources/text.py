@@ -184,7 +184,7 @@ def web_address(url: str, base: str = "") -> str | None:
     query = "" if host == "pubmed.ncbi.nlm.nih.gov" else _TRACKING.sub("", parts.query).lstrip("&")
     path, query = (quote(part, safe="/%:@!$&'()*+,;=~?") for part in (parts.path, query))
     address = urlunsplit((parts.scheme, host, path or "/", query, ""))
-    return address if len(address) <= 2_000 else None
+    return address if len(address) <= 1_000 else None
 
 
 _ARXIV = re.compile(

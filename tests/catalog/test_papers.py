@@ -2,10 +2,12 @@ from datetime import timedelta
 
 import pytest
 from factories import NOW, batch, listing
+from served import Served
 
 from digest.catalog.merging import Taken
 from digest.errors import CatalogError
 from digest.model import Memory
+from digest.sources.arxiv import ArxivSource
 
 WEEK = timedelta(days=7)
 
@@ -153,6 +155,17 @@ def test_a_batch_that_cannot_be_stored_leaves_nothing_behind(catalog):
         take(catalog, listing(), listing(key=None))
     assert catalog.papers.count() == 0
     assert catalog.sources.all(NOW) == []
+
+
+@pytest.mark.parametrize("link", [980, 1_980])
+def test_the_longest_that_a_source_lets_pass_finds_room(catalog, link):
+    said = {"title": "㍿ " * 250, "author": "㍿" * 120, "arxiv:announce_type": "x" * 99, "guid": "㍿" * 999}
+    said["link"] = f"https://a.example/{'x' * link}"
+    entry = "".join(f"<{name}>{value}</{name}>" for name, value in said.items())
+    space = 'xmlns:arxiv="http://arxiv.org/schemas/atom"'
+    http = Served(f'<rss version="2.0" {space}><channel><item>{entry}</item></channel></rss>'.encode())
+    source = ArxivSource("s" * 100, url="https://a.example/feed")
+    assert catalog.papers.take(source.name, source.fetch(http, Memory()), NOW).new == 1
 
 
 def test_counts_are_kept_ever_more_rarely_however_often_they_are_seen(catalog):

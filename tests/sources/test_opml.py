@@ -67,4 +67,6 @@ def test_a_long_list_of_journals_is_read(given: Path) -> None:
     with gzip.open(given / "feeds" / "journal_feed_urls.jsonl.gz", "rt", encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines]
     csv = "journal,url\n" + "".join(f'"{row["journal"]}","{row["url"]}"\n' for row in rows)
-    assert len(feeds(csv.encode(), "f")) > 4_000
+    found = feeds(csv.encode(), "f")
+    assert len(found) > 4_000
+    assert max(len(feed.name) for feed in found) == 90, "with a number behind it, it is still a source's name"
