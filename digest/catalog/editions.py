@@ -78,10 +78,11 @@ class Editions:
         return found
 
     def keep_stationery(self, hash_: str, fingerprint: str, content: str) -> None:
+        """What other files, or another compiler, have given before is found by the fingerprint of these from now on."""
         with self._store.write() as db:
-            db.execute(
-                self._store.ignoring(t.stationery), {"hash": hash_, "fingerprint": fingerprint, "content": content}
-            )
+            row = {"hash": hash_, "fingerprint": fingerprint, "content": content}
+            kept = self._store.insert(t.stationery).values(row)
+            db.execute(kept.on_conflict_do_update(index_elements=["hash"], set_={"fingerprint": fingerprint}))
 
     def stationery(self, *, hash_: str = "", fingerprint: str = "") -> str | None:
         """Compiled templates by content hash, or those last compiled from the files with this fingerprint."""

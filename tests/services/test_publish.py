@@ -408,6 +408,14 @@ def test_composing_a_chunk_asks_for_its_stationery_once_and_for_old_editions_onc
     assert asked == [1, 2, *["digest"] * 3]
 
 
+def test_stationery_that_stays_the_same_under_a_newer_compiler_is_compiled_once_more_and_kept(app, monkeypatch):
+    app.printing.stationery("digest")
+    monkeypatch.setattr("digest.services.printing.fingerprint", lambda *of: "newer")
+    again = app.printing.stationery("digest")
+    monkeypatch.setattr("digest.services.printing.compiled", None)
+    assert app.printing.stationery("digest") == again
+
+
 def test_an_edition_says_which_source_it_lacks_and_goes_on_saying_so(make_app, papers, clock):
     app = make_app("sources:\n  - {name: Journal, kind: feed, url: 'file:gone.xml'}\n")
     list(app.collect.collect())
