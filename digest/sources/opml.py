@@ -31,7 +31,7 @@ class Listed:
 
 def feeds(data: bytes, where: str) -> list[Listed]:
     """The feeds in a list, each address once. Raises SourceError for what is neither OPML nor CSV."""
-    rows = _outlines(data, where) if data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<" else _rows(data)
+    rows = _outlines(data, where) if data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<" else _rows(data, where)
     found: dict[str, Listed] = {}
     for name, address, kind in rows:
         if url := text.web_address(address.strip()):
@@ -59,16 +59,19 @@ def _outlines(data: bytes, where: str) -> list[tuple[str, str, str]]:
     parser.StartElementHandler, parser.EntityDeclHandler = start, entity
     try:
         parser.Parse(data, True)
-    except expat.ExpatError as error:
+    except (expat.ExpatError, LookupError, ValueError) as error:  # the others of encodings that expat does not know
         raise SourceError(f"{where} is cut or malformed: {error}") from error
     return found
 
 
-def _rows(data: bytes) -> Iterable[tuple[str, str, str]]:
+def _rows(data: bytes, where: str) -> Iterable[tuple[str, str, str]]:
     """The address is what looks like one, the name what stands beside it."""
-    for row in csv.reader(io.StringIO(data.decode("utf-8-sig", "replace"))):
-        address = next((cell for cell in row if cell.strip().lower().startswith(("http://", "https://"))), "")
-        yield next((cell for cell in row if cell.strip() and cell != address), ""), address, ""
+    try:
+        for row in csv.reader(io.StringIO(data.decode("utf-8-sig", "replace"), newline=None)):
+            address = next((cell for cell in row if cell.strip().lower().startswith(("http://", "https://"))), "")
+            yield next((cell for cell in row if cell.strip() and cell != address), ""), address, ""
+    except csv.Error as error:
+        raise SourceError(f"{where} is malformed: {error}") from error
 
 
 def written(sources: Iterable[tuple[str, Source]], title: str) -> tuple[str, list[str]]:

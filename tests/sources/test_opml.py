@@ -26,7 +26,9 @@ def test_opml_gives_each_address_once_with_its_kind() -> None:
     ]
 
 
-@pytest.mark.parametrize("csv", ["journal,url\nA,https://a.example/rss\n", "https://a.example/rss;x,A\n"])
+@pytest.mark.parametrize(
+    "csv", ["journal,url\nA,https://a.example/rss\n", "https://a.example/rss;x,A\n", "a,b\rA,https://a.example/rss\r"]
+)
 def test_csv_is_read_with_or_without_a_head(csv: str) -> None:
     [found] = feeds(csv.encode(), "f")
     assert (found.name, found.url.partition(";")[0]) == ("A", "https://a.example/rss")
@@ -40,6 +42,9 @@ def test_csv_is_read_with_or_without_a_head(csv: str) -> None:
         (b'<!DOCTYPE o [<!ENTITY a "b">]><opml/>', "entities"),
         (b'<!DOCTYPE o [<!ENTITY a SYSTEM "file:///etc/passwd">]><opml>&a;</opml>', "entities"),
         (b"<o>" * 100_000, "malformed"),
+        (b'<?xml version="1.0" encoding="gb2312"?><opml/>', "malformed: multi-byte encodings are not supported"),
+        (b'<?xml version="1.0" encoding="x"?><opml/>', "malformed: unknown encoding: x"),
+        (b'A,"https://a.example/rss' + b"\n" * 200_000, "malformed: field larger than field limit"),
     ],
 )
 def test_what_is_no_list_is_refused(data: bytes, why: str) -> None:
