@@ -40,14 +40,17 @@ class Found:
 
 
 class _Kept(Http):
-    """Answers with what came, and keeps it."""
+    """Keeps what came first, and answers with that."""
 
     def __init__(self, http: Http, answer: Answer | None = None) -> None:
         self._http, self.answer = http, answer
 
     def get(self, url: str, memory: Memory | None = None, accept: str = FEEDS, *, internal: bool = False) -> Answer:
-        self.answer = self.answer or self._http.get(url, memory, accept, internal=internal)
-        return self.answer
+        if self.answer and self.answer.url == url:
+            return self.answer
+        answer = self._http.get(url, memory, accept, internal=internal)
+        self.answer = self.answer or answer
+        return answer
 
 
 def at(url: str, http: Http, now: datetime, *, internal: bool = False) -> Found:

@@ -1,5 +1,6 @@
 """What a document is, told from the document alone."""
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from digest.errors import SourceError
 from digest.model import Memory
 from digest.sources import detect
 from digest.sources.arxiv import ArxivSource
+from digest.sources.biorxiv import BiorxivSource
 from digest.sources.feed import FeedSource
 from digest.sources.http import Answer
 
@@ -104,6 +106,16 @@ def test_a_configured_source_is_looked_at_as_it_is(document: Callable[[str], Ser
     found = detect.of(FeedSource("mine", HERE), document("journal_rss2.xml"), NOW)
     assert (found.kind, found.title, found.url) == ("feed", "Journal of Imaginary Results", HERE)
     assert {listing.source for listing in found.batch.listings} == {"mine"}
+
+
+def test_an_answer_of_several_pages_is_looked_at_to_the_end() -> None:
+    site = Site()
+    for number, page in enumerate(("2d", "2d/1", "2d/2")):
+        paper = {"doi": f"10.1101/{number}", "title": f"Paper {number}"}
+        document = {"messages": [{"status": "ok", "total": "3", "cursor": number}], "collection": [paper]}
+        site.documents[f"https://api.biorxiv.org/details/biorxiv/{page}"] = json.dumps(document).encode()
+    found = detect.of(BiorxivSource("bioRxiv", days=2), site, NOW)
+    assert [listing.title for listing in found.batch.listings] == ["Paper 0", "Paper 1", "Paper 2"]
 
 
 def test_behind_a_page_is_the_first_feed_it_names_that_works() -> None:
