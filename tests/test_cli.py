@@ -237,6 +237,36 @@ def test_a_csv_is_imported_and_bad_lines_are_told_with_their_number(ready, tmp_p
         assert word in err
 
 
+def test_a_cell_may_have_several_lines_and_what_is_misread_is_told(ready, tmp_path):
+    (tmp_path / "people.csv").write_text(
+        'address,topics,text,name\nada@lab.example,"Robots,Retrieval","two\nhands",Ada\nno address,,,\n'
+    )
+    _, out, err = ready("subscribers", "import", "people.csv", "--confirmed", "asked")
+    assert "1 subscribed, 1 refused" in out
+    assert "people.csv: not read: name; columns are address, topics" in err
+    assert "people.csv:3: not a topic, taken as free text: Robots,Retrieval" in err
+    assert "people.csv:4: 'no address'" in err
+    shown = json.loads(ready("subscribers", "show", "ada@lab.example")[1])
+    assert shown["interest"]["texts"] == ["Robots,Retrieval", "two", "hands"]
+
+
+@pytest.mark.parametrize(
+    "content", ['address,text\na@b.example,"open\nc@d.example,x\n', f"address,text\n{'x' * 140_000}"]
+)
+def test_a_csv_that_cannot_be_read_is_named_and_subscribes_nobody(ready, tmp_path, content):
+    (tmp_path / "people.csv").write_text(content)
+    code, out, err = ready("subscribers", "import", "people.csv", "--confirmed", "asked")
+    assert (code, out) == (2, "")
+    assert err.startswith("digest: people.csv: cannot be read: ")
+    assert ready("subscribers", "show", "a@b.example")[0] == 2
+
+
+def test_nobody_is_subscribed_without_a_reason(ready, tmp_path):
+    (tmp_path / "people.csv").write_text("address\nada@lab.example\n")
+    _, out, err = ready("subscribers", "import", "people.csv", "--confirmed", " ")
+    assert ("0 subscribed, 1 refused" in out, "say how they agreed" in err) == (True, True)
+
+
 def test_erasing_and_showing_a_subscriber(ready):
     ready("subscribers", "add", "ada@lab.example", "--topics", "retrieval", "--confirmed", "asked")
     assert json.loads(ready("subscribers", "show", "ada@lab.example")[1])["topics"] == ["Retrieval"]

@@ -45,12 +45,12 @@ def test_a_file_of_papers_that_cannot_be_read_is_named(ada, tmp_path):
 
 
 def test_what_is_set_stays_and_what_is_not_named_too(ada):
-    code, out, _ = ada(
-        "subscribers", "set", "ada@example.org", "explore=2", "languages=en,de", "exclusions=cs.CV; owls"
-    )
+    words = ("explore=2", "languages=en,de", "exclusions=cs.CV; owls", "cadence=weekdays", "days=3, mon")
+    code, out, _ = ada("subscribers", "set", "ada@example.org", *words)
     assert code == 0
     assert "explore     2" in out
     shown = json.loads(ada("subscribers", "show", "ada@example.org")[1])
+    assert shown["schedule"]["days"] == [1, 3]
     assert (shown["steering"]["explore"], shown["steering"]["languages"]) == (2, ["en", "de"])
     assert (shown["interest"]["exclusions"], shown["topics"]) == (["cs.CV", "owls"], ["Retrieval"])
 
@@ -60,6 +60,8 @@ def test_what_is_set_stays_and_what_is_not_named_too(ada):
     [
         ("explore=many", "explore 'many': Please write a whole number"),
         ("colour=red", "'colour' cannot be set; choose from"),
+        ("topic=retrieval,nonsense", "no topic has the slug 'nonsense'"),
+        ("days=tue,xmas", "'xmas' is no day"),
     ],
 )
 def test_what_cannot_be_set_is_named_and_nothing_changes(ada, setting, says):

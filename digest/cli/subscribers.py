@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from digest.model import Interest, Subscriber, Topic
     from digest.services.forms import Form
 
+COLUMNS = ("address", "topics", "text", "keywords", "authors", "exclusions", "cadence", "days", "hour", "zone", "count")
 cli = typer.Typer(**PLAIN)
 subscribers_cli = typer.Typer(help="Who gets the digest.", **PLAIN)
 cli.add_typer(subscribers_cli, name="subscribers")
@@ -48,25 +50,31 @@ def subscribers_add(
 
 
 def _wanted(interest: "Interest", said: Mapping[str, str]) -> "Subscriber":
-    """Somebody new who wants what is *said*, in the words of the form; days by name. Raises ConfigError."""
+    """Somebody new who wants what is *said*, in the words of the form. Raises ConfigError."""
     from digest.model import Schedule, Subscriber
-    from digest.rendering.words import DAYS
     from digest.services.forms import Form
 
     start, topics = session.app.settings.sign_up, session.app.subscriptions.topics()
     newcomer = Subscriber(interest=interest, schedule=Schedule(hour=start.hour, zone=start.zone.key))
     form = Form.of(topics, newcomer)
-    form.typed |= {name: [value] for name, value in said.items() if name in form.typed and value}
-    if named := re.findall(r"[^\s,;]+", said.get("days", "")):
-        days = {day[:3].lower(): str(number) for number, day in enumerate(DAYS, 1)}
-        if unknown := [day for day in named if day[:3].lower() not in days]:
-            raise ConfigError(f"{unknown[0]!r} is no day; write {','.join(days)}")
-        form.typed["days"] = sorted(days[day[:3].lower()] for day in named)
-        form.typed["day"] = form.typed["days"][:1]
-    return _read(form, topics, newcomer)
+    said = {"day": said.get("days", ""), **said}
+    return _read(form, {n: v for n, v in said.items() if n in form.typed and v}, topics, newcomer)
 
 
-def _read(form: "Form", topics: "Sequence[Topic]", before: "Subscriber") -> "Subscriber":
+def _read(form: "Form", said: Mapping[str, str], topics: "Sequence[Topic]", before: "Subscriber") -> "Subscriber":
+    """The form with what is *said*, read; days by number or name. Raises ConfigError."""
+    from digest.rendering.words import DAYS
+
+    days = {day[:3].lower(): str(number) for number, day in enumerate(DAYS, 1)}
+    for name, value in said.items():
+        parts = re.findall(r"[^\s,;]+", value) or [""]
+        if name in ("day", "days"):
+            parts = sorted(days.get(part[:3].lower(), part) for part in parts)
+        form.typed[name] = parts if name in ("day", "days", "topic") else [value]
+    if odd := {*form.typed["day"], *form.typed["days"]} - {"", *days.values()}:
+        raise ConfigError(f"{min(odd)!r} is no day; write {','.join(days)}")
+    if odd := {*form.typed["topic"]} - {"", *(topic.slug for topic in topics)}:
+        raise ConfigError(f"no topic has the slug {min(odd)!r}; `digest topics` lists them")
     wanted = form.preferences(topics, before)
     if form.errors:
         raise ConfigError("\n".join(f"{name} {form.one(name)!r}: {wrong}" for name, wrong in form.errors.items()))
@@ -92,7 +100,7 @@ def subscribers_list(json: Json = False) -> None:
 @subscribers_cli.command("import")
 def subscribersadd_all(
     file: Annotated[
-        Path, typer.Argument(help="CSV: address,topics,text,keywords,authors,exclusions,cadence,days,hour,zone,count")
+        Path, typer.Argument(help=f"CSV: {','.join(COLUMNS)}; several topics in a cell are separated by semicolons")
     ],
     confirmed: Annotated[str, typer.Option(metavar="REASON", help="how these people agreed")],
 ) -> None:
@@ -108,12 +116,19 @@ def add_all(file: Path, reason: str, after: datetime | None = None) -> tuple[int
 
     added = refused = 0
     try:
-        rows = list(csv.DictReader(file.read_text("utf-8-sig").splitlines()))
-    except (OSError, UnicodeDecodeError) as error:
+        with file.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.DictReader(stream, strict=True)  # else whoever follows an open quote is a part of it
+            unread = [name for name in reader.fieldnames or () if name not in COLUMNS]
+            rows = [(reader.line_num, row) for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConfigError(f"{file}: cannot be read: {error}") from error
-    for line, row in enumerate(rows, 2):
+    if unread:
+        typer.echo(f"{file}: not read: {', '.join(unread)}; columns are {', '.join(COLUMNS)}", err=True)
+    for line, row in rows:
         try:
-            _import_one({k: v or "" for k, v in row.items() if k}, reason, after)
+            unknown = _import_one({k: v or "" for k, v in row.items() if k}, reason, after)
+            if unknown:
+                typer.echo(f"{file}:{line}: not a topic, taken as free text: {', '.join(unknown)}", err=True)
             added += 1
         except (AddressError, ConfigError, DigestError, ValueError) as error:
             typer.echo(f"{file}:{line}: {error}", err=True)
@@ -121,11 +136,14 @@ def add_all(file: Path, reason: str, after: datetime | None = None) -> tuple[int
     return added, refused
 
 
-def _import_one(row: dict[str, str], reason: str, after: datetime | None) -> None:
+def _import_one(row: dict[str, str], reason: str, after: datetime | None) -> list[str]:
+    """What was taken as free text, though it was called a topic."""
     subscriptions = session.app.subscriptions
-    interest, _ = subscriptions.interest(f"{row.get('topics', '')};{row.get('text', '')}".split(";"))
-    wanted = _wanted(interest, row)
+    interest, unknown = subscriptions.interest(row.get("topics", "").split(";"))
+    texts = (*interest.texts, *filter(None, map(str.strip, row.get("text", "").split(";"))))
+    wanted = _wanted(replace(interest, texts=texts), {name: row.get(name, "") for name in COLUMNS[3:]})
     subscriptions.add(row.get("address", ""), wanted.interest, wanted.schedule, reason, count=wanted.count, after=after)
+    return unknown
 
 
 @subscribers_cli.command("show")
@@ -190,11 +208,10 @@ def subscribers_set(
 
     reader, topics = _subscriber(who), session.app.subscriptions.topics()
     form = Form.of(topics, reader)
-    for name, _, value in (setting.partition("=") for setting in settings or ()):
-        if name not in form.typed:
-            raise ConfigError(f"{name!r} cannot be set; choose from {', '.join(form.typed)}, as in count=5")
-        form.typed[name] = value.split(",") if name in ("topic", "days") else [value]
-    wanted = _read(form, topics, reader)
+    said = {name: value for name, _, value in (setting.partition("=") for setting in settings or ())}
+    if unknown := [name for name in said if name not in form.typed]:
+        raise ConfigError(f"{unknown[0]!r} cannot be set; choose from {', '.join(form.typed)}, as in count=5")
+    wanted = _read(form, said, topics, reader)
     if settings:
         session.app.subscriptions.set(reader, wanted)
     for name, values in Form.of(topics, wanted).typed.items():

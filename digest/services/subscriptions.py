@@ -155,6 +155,8 @@ class Subscriptions:
         for who is subscribed already: what they have chosen since, a pause above all, is theirs.
         """
         address, now = normal(address), self.clock()
+        if not reason.strip():
+            raise DigestError("say how they agreed: that is the proof of their consent")
         if why := self.catalog.consents.suppressed(self.links.fingerprint(canonical(address))):
             raise DigestError(f"{address} must not be written to: {why}")
         known = self.catalog.subscribers.by_address(address)
