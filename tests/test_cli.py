@@ -11,8 +11,10 @@ from delivery.zone import Zone
 from factories import NOW
 
 from digest import __main__
+from digest.app import load
 from digest.cli import cli
 from digest.cli.start import DEMO_NOW
+from digest.services.subscriptions import Proof
 
 README = Path(__file__).parents[1] / "README.md"
 TODAY = f"{NOW:%a, %d %b %Y} 05:00:00 GMT"
@@ -265,6 +267,16 @@ def test_nobody_is_subscribed_without_a_reason(ready, tmp_path):
     (tmp_path / "people.csv").write_text("address\nada@lab.example\n")
     _, out, err = ready("subscribers", "import", "people.csv", "--confirmed", " ")
     assert ("0 subscribed, 1 refused" in out, "say how they agreed" in err) == (True, True)
+
+
+def test_who_confirms_by_mail_gets_what_they_were_added_with(ready, tmp_path):
+    ready("subscribers", "add", "ada@lab.example", "--topics", "robots", "--hour", "9", "--count", "3")
+    app = load(tmp_path / "config.yaml", lambda: NOW)
+    app.subscriptions.post(app.transport)
+    (mail,) = (tmp_path / "outbox/new").iterdir()
+    app.subscriptions.confirm(re.search(r"/confirm/(\S+)", mail.read_text())[1], Proof("", "", "", ""))
+    ada = app.subscriptions.find("ada@lab.example")
+    assert (ada.count, ada.schedule.hour, len(ada.interest.topics)) == (3, 9, 1)
 
 
 def test_erasing_and_showing_a_subscriber(ready):

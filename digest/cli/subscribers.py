@@ -45,7 +45,7 @@ def subscribers_add(
         say(f"{added.address} is subscribed; the welcome digest is due now")
     else:
         proof = Proof("", "digest subscribers add", "", "operator")
-        app.subscriptions.request(address, wanted.interest, wanted.schedule, proof)
+        app.subscriptions.request(address, wanted.interest, wanted.schedule, proof, wanted.count)
         say(f"{address} will get a mail to confirm with the next `digest run`")
 
 

@@ -64,13 +64,13 @@ class Subscriptions:
 
     # ---- what a person does
 
-    def request(self, address: str, interest: Interest, schedule: Schedule, proof: Proof) -> None:
+    def request(self, address: str, interest: Interest, schedule: Schedule, proof: Proof, count: int = 10) -> None:
         """Queue a request. The work is the same whoever asks; what follows is decided when the queue is worked off.
 
         Raises AddressError for what can be no address at all.
         """
         address, public_id, net = normal(address), new_public_id(), network(proof.ip)
-        mark, wishes = self.links.fingerprint(canonical(address)), _dumped(interest, schedule)
+        mark, wishes = self.links.fingerprint(canonical(address)), _dumped(interest, schedule) | {"count": count}
         self.catalog.consents.queue(SignUp(0, public_id, address, mark, net, wishes, _kept(proof), self.clock()))
 
     def form_token(self, typed: str = "") -> str:
@@ -100,7 +100,8 @@ class Subscriptions:
         if sign_up.confirmed or consents.suppressed(sign_up.fingerprint):
             return
         interest, schedule = _loaded(sign_up.wishes)
-        wanted = Subscriber(0, sign_up.public_id, sign_up.address, schedule=schedule, interest=interest)
+        count = sign_up.wishes.get("count", 10)  # of a request from before it was asked for
+        wanted = Subscriber(0, sign_up.public_id, sign_up.address, schedule=schedule, interest=interest, count=count)
         public_id = self._begin(wanted).public_id
         consents.record(public_id, "requested", sign_up.at, sign_up.proof)
         consents.record(public_id, "confirmed", now, _kept(proof) | {"token": sign_up.public_id})
