@@ -183,11 +183,16 @@ class Publish:
         opening = opens <= now < opens + self.rhythm.wait and now.date() not in self.catalog.editions.dates()
         return opens if opening else datetime.max.replace(tzinfo=UTC)
 
-    def freezing(self, edition: Edition, now: datetime) -> Callable[[Subscriber | Due, Turn, Sequence[Pick]], Digest]:
-        """What makes digests of an edition, at one moment: what they have in common is asked for once."""
+    def template(self, folder: str) -> str:
+        """The hash of what a layout is printed with from now on."""
+        return self.printing.stationery(folder).hash
+
+    def freezing(
+        self, edition: Edition, now: datetime, template: Callable[[str], str]
+    ) -> Callable[[Subscriber | Due, Turn, Sequence[Pick]], Digest]:
+        """What makes digests of an edition, at one moment."""
         date, deadline, name = now.replace(microsecond=0), now + self.deadline, self.links.message_id
         domain = self.printing.publication.sender.rpartition("@")[2]
-        template = cache(lambda folder: self.printing.stationery(folder).hash)
 
         def frozen(reader: Subscriber | Due, turn: Turn, picks: Sequence[Pick]) -> Digest:
             return Digest(
@@ -215,7 +220,7 @@ class Publish:
         now = self.clock()
         turn = self.catalog.subscribers.turn(reader.id) or Turn(now.date().isoformat(), now)
         picks = self.choosing.picked(edition, [reader], [self.choosing.wish(edition, reader, now)])[0]
-        digest = self.freezing(edition, now)(reader, turn, picks)
+        digest = self.freezing(edition, now, self.template)(reader, turn, picks)
         press = self.printing.press(digest.template, edition)
         urls = self.printing.urls(reader.public_id, edition.date, inert=True)
         last = None if picks else self.catalog.deliveries.last_papers(reader.id, 0)
@@ -246,6 +251,7 @@ class _Round:
         self.waits_from = self.service.waits_from(self.service.clock())
         self.past = Past(catalog, self.edition) if self.edition else None
         self.topics = catalog.topics.all()
+        self.template = cache(self.service.template)
 
     def chunk(self, name: ChunkId) -> None:
         """Composed while the chunk before is still being written, which saves a tenth of the time."""
@@ -279,7 +285,7 @@ class _Round:
         picked = choosing.picked(edition, due, wishes, self.topics) if due else []
         empty = [d.id for d, picks in zip(due, picked, strict=True) if len(picks) < d.minimum]
         silence = self.service.catalog.deliveries.empty_turns(empty, now - MEMORY) if empty else {}
-        frozen = self.service.freezing(edition, now)
+        frozen = self.service.freezing(edition, now, self.template)
 
         def composed(d: Due, picks: Sequence[Pick]) -> Composed:
             before = silence.get(d.id)
