@@ -35,6 +35,7 @@ APART = timedelta(days=1_100)
 """papers of one title and author that are further apart are two: reports of other years, say"""
 
 _PREPRINT = re.compile(r"10\.(1101|64898|2139|20944|21203|22541|26434|31219|31234|36227|48550)/")
+_VERSION = re.compile(r"[./_-]v\d{1,2}$")  # most of their servers give each version a DOI
 
 
 @dataclass(frozen=True)
@@ -293,7 +294,7 @@ def names(listing: Listing) -> dict[str, str]:
     """The identifiers of a listing as the catalog knows them."""
     ids = {**_title(listing), **listing.ids}
     if _PREPRINT.match(ids.get("doi", "")):
-        ids["preprint"] = ids.pop("doi")
+        ids["preprint"] = _VERSION.sub("", ids.pop("doi"))
     if published := ids.pop("published", ""):
         ids["doi"] = published
     return ids

@@ -57,6 +57,12 @@ def test_two_preprints_are_never_one_whatever_doi_they_share(catalog):
     assert catalog.papers.count() == 2
 
 
+@pytest.mark.parametrize("first", ["10.20944/p202601.0123.v1", "10.26434/chemrxiv-2026-ab1cd", "10.31234/osf.io/a_v1"])
+def test_the_versions_of_a_preprint_are_one_paper(catalog, first):
+    second = first.replace("v1", "v2") if "v1" in first else f"{first}-v2"
+    assert [take(catalog, listing(doi=doi)).new for doi in (first, second)] == [1, 0]
+
+
 def test_a_preprint_of_biorxiv_is_one_with_its_journal_version(catalog):
     take(catalog, listing(doi="10.1101/2026.01.01.1"), source="biorxiv")
     published = listing(doi="10.1101/2026.01.01.1", key="api")
