@@ -295,7 +295,10 @@ class Subscriptions:
         now, known = self.clock(), self.catalog.subscribers.by_address(wanted.address)
         active = known is not None and known.standing is Standing.ACTIVE
         if known:
-            wanted = replace(wanted, id=known.id, public_id=known.public_id, address=known.address)
+            asked = replace(known.interest, topics=wanted.interest.topics, texts=wanted.interest.texts)
+            wanted = replace(
+                known, standing=Standing.ACTIVE, paused_until=None, schedule=wanted.schedule, interest=asked
+            )
         begun = replace(wanted, since=known.since if known and active else now)
         first = wanted.schedule.next(after or now) if active or after else Turn(WELCOME, now)
         kept = known is not None and active and self._owed(known)
