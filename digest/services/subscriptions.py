@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from digest.catalog import Catalog
 from digest.catalog.consents import SignUp
@@ -29,6 +30,9 @@ PATIENCE, AGAIN = timedelta(days=1), timedelta(minutes=5)
 
 FORM_LASTS = timedelta(days=1)
 """how long a form can be filled in"""
+
+EARLIEST = timedelta(hours=14)
+"""by which a day begins in the first zone before it does in UTC"""
 
 ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 """before every link was made: none has expired"""
@@ -182,21 +186,21 @@ class Subscriptions:
 
     def set(self, before: Subscriber, wanted: Subscriber) -> None:
         """Their preferences, and with them pause or go on; who has left stays so."""
-        until = wanted.paused_until
-        paused = until is not None and until > self.clock().date()
+        paused = self._pauses(wanted)
         standing = Standing.PAUSED if paused else Standing.ACTIVE
         if before.standing is Standing.LEFT:
             standing = Standing.LEFT
-        changed = replace(wanted, paused_until=until if paused else None, standing=standing)
+        changed = replace(wanted, paused_until=wanted.paused_until if paused else None, standing=standing)
         moved = (changed.schedule, standing) != (before.schedule, before.standing)
         moves = moved and not self._owed(before)
         self.catalog.subscribers.put(changed, changed.schedule.next(self.clock()) if moves else None)
 
     def wake(self) -> int:
         """End the pauses that are over; how many."""
-        over = self.catalog.subscribers.pauses_over(self.clock().date())
+        somewhere = self.catalog.subscribers.pauses_over((self.clock() + EARLIEST).date())
+        over = [subscriber for subscriber in somewhere if not self._pauses(subscriber)]
         for subscriber in over:
-            self.set(subscriber, replace(subscriber, paused_until=None))
+            self.set(subscriber, subscriber)
         return len(over)
 
     def erase(self, subscriber: Subscriber) -> None:
@@ -303,6 +307,11 @@ class Subscriptions:
         first = wanted.schedule.next(after or now) if active or after else Turn(WELCOME, now)
         kept = known is not None and active and self._owed(known)
         return self.catalog.subscribers.put(begun, None if kept else first, again=not active)
+
+    def _pauses(self, subscriber: Subscriber) -> bool:
+        """Whether the day has not come yet, where they live, on which they want mail again."""
+        until, zone = subscriber.paused_until, ZoneInfo(subscriber.schedule.zone)
+        return until is not None and until > self.clock().astimezone(zone).date()
 
     def _owed(self, subscriber: Subscriber) -> bool:
         """Whether they wait for a turn that a new schedule must not take away: the welcome, or one that is due."""

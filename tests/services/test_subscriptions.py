@@ -1,5 +1,5 @@
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from email import message_from_bytes, policy
 from threading import Thread
 
@@ -207,6 +207,15 @@ def test_a_pause_ends_by_itself_without_making_up_for_the_turns_between(app, clo
     assert reader(app).standing is Standing.ACTIVE
     assert (reader(app).count, reader(app).minimum, reader(app).steering) == (5, 2, steering)
     assert app.catalog.subscribers.next_due() > clock()
+
+
+@pytest.mark.parametrize(("zone", "hour"), [("America/Los_Angeles", 19), ("Pacific/Auckland", 7)])
+def test_the_first_mail_after_a_pause_is_that_of_its_last_day_where_the_subscriber_lives(app, clock, zone, hour):
+    ada = app.subscriptions.add("ada@example.org", Interest(), Schedule(hour=hour, zone=zone), "asked", after=clock())
+    app.subscriptions.set(ada, replace(ada, paused_until=date(2026, 1, 20)))
+    while not app.subscriptions.wake():
+        clock.forward(minutes=30)
+    assert app.catalog.subscribers.turn(ada.id).label == "2026-01-20"
 
 
 @pytest.mark.sqlite
