@@ -28,8 +28,11 @@ def findings(publication: Publication, transport: Transport, signer: Signer | No
     host = transport.host if isinstance(transport, Smtp) else ""
     yield _spf(back, host, ask)
     yield _dkim(signer, ask)
-    yield _dmarc(sender, ask)
-    if not (_akin(back, sender) or (signer and _akin(signer.domain, sender))):
+    policies = _policies(sender, ask)
+    advice = f'publish: _dmarc.{sender}. TXT "v=DMARC1; p=none; rua=mailto:postmaster@{sender}"'
+    yield Finding("DMARC", bool(policies), next((f"_dmarc.{name}: {said}" for name, said in policies), advice))
+    home = policies[-1][0] if policies else sender
+    if not (_akin(back, home) or (signer and _akin(signer.domain, home))):
         yield Finding("alignment", False, f"neither {back} nor the key's domain belongs to {sender}: DMARC fails")
     servers = [name for name in ask(back, "MX") if name]  # "." takes no mail (RFC 7505)
     advice = f"publish: {back}. MX 10 NAME-OF-YOUR-MAIL-SERVER.   (else bounces are lost)"
@@ -64,14 +67,11 @@ def _dkim(signer: Signer | None, ask: Ask) -> Finding:
     return Finding("DKIM", False, f'{wrong}publish: {name}. TXT "{record}"')
 
 
-def _dmarc(domain: str, ask: Ask) -> Finding:
-    """Of the domain itself, else of one that it belongs to."""
+def _policies(domain: str, ask: Ask) -> list[tuple[str, str]]:
+    """DMARC's, of the domain and those that it belongs to; the last one's is home to whatever may sign for it."""
     parts = domain.split(".")
-    for start in range(max(1, len(parts) - 1)):
-        name = "_dmarc." + ".".join(parts[start:])
-        if found := [text for text in ask(name, "TXT") if text.startswith("v=DMARC1")]:
-            return Finding("DMARC", True, f"{name}: {found[0]}")
-    return Finding("DMARC", False, f'publish: _dmarc.{domain}. TXT "v=DMARC1; p=none; rua=mailto:postmaster@{domain}"')
+    names = [".".join(parts[start:]) for start in range(max(1, len(parts) - 1))]
+    return [(name, text) for name in names for text in ask(f"_dmarc.{name}", "TXT") if text.startswith("v=DMARC1")]
 
 
 def _akin(one: str, other: str) -> bool:

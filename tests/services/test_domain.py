@@ -76,6 +76,8 @@ def test_bounces_are_looked_for_where_they_go_and_one_of_both_domains_must_be_th
     elsewhere = replace(PUBLICATION, return_domain="bounces.example.com")
     assert set(wrong(elsewhere)) == {"SPF", "MX"}
     assert "alignment" in wrong(elsewhere, signer=None)
+    beside = replace(PUBLICATION, return_domain="bounces.example.org")
+    assert "alignment" not in wrong(beside, signer=None), "both belong to example.org, which has the policy"
 
 
 def test_a_relay_that_is_not_there_is_told_with_its_name(wrong):
