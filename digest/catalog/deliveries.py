@@ -262,9 +262,10 @@ class Deliveries:
         return self._counts()
 
     def sent_since(self, moment: datetime) -> int:
-        """How many messages servers have had from us since."""
+        """How many messages servers have had from us since, or are about to get."""
         d = t.digests
         had = d.c.state.in_((State.SENT, State.FAILED, State.UNCERTAIN)) & (d.c.ended >= moment)
+        had |= d.c.state == State.SENDING
         with self._store.read() as db:
             return db.scalar(select(func.count()).select_from(d).where(had)) or 0
 

@@ -132,7 +132,7 @@ class Deliver:
         self.stopping = True
 
     def allowance(self) -> int:
-        """How many messages may be claimed today."""
+        """How many more messages may be claimed today, whoever claims."""
         if not self.warm_up:
             return sys.maxsize
         midnight = self.clock().replace(hour=0, minute=0, second=0, microsecond=0)
@@ -209,7 +209,6 @@ class _Run:
 
     def __post_init__(self) -> None:
         self.lanes: Lanes[Delivery] = Lanes(self.service.domains)
-        self.left = self.service.allowance()
 
     def work(self) -> None:
         try:
@@ -338,12 +337,11 @@ class _Run:
 
     def claim(self) -> bool:
         self.fold()
-        now = self.service.clock()
-        if self.left <= 0:
+        now, left = self.service.clock(), self.service.allowance()
+        if left <= 0:
             self.report.stopped = "a new sender has sent enough for today (delivery.warm_up)"
             return False
-        found = self.service.catalog.deliveries.claim(min(CLAIM, self.left), self.lease.worker, now)
-        self.left -= len(found)
+        found = self.service.catalog.deliveries.claim(min(CLAIM, left), self.lease.worker, now)
         self.claimed.extend(found)
         self.readers = {}
         return bool(found)

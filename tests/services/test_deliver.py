@@ -644,6 +644,16 @@ def test_a_new_sender_sends_no_more_a_day_than_the_ramp_allows(app, line, owed, 
     assert app.deliver.deliver().ended[State.SENT] == 2
 
 
+def test_what_another_deliverer_sends_counts_for_the_ramp_as_well(app, line, owed, monkeypatch):
+    owed(5)
+    monkeypatch.setattr("digest.services.deliver.CLAIM", 1)
+    app.deliver.warm_up = WarmUp(NOW.date(), first=3, growth=1)
+    line.before = lambda mail: line.mails or app.catalog.deliveries.claim(1, "another", NOW)
+    report = app.deliver.deliver()
+    assert (report.ended[State.SENT], report.open) == (2, 3)
+    assert "warm_up" in report.stopped
+
+
 # ---------------------------------------------------------------- copies, and older states
 
 
