@@ -97,8 +97,9 @@ class Prior:
 
 
 def enough(trended: Sequence[bool]) -> bool:
-    """Is there anything to learn from?"""
-    return len(trended) >= PAPERS_AT_LEAST and TREND_AT_LEAST <= sum(trended) < len(trended) / 2
+    """Is there anything to learn from, also among those that are not held back?"""
+    older = trended[: int(len(trended) * (1 - HELD))]
+    return len(trended) >= PAPERS_AT_LEAST and sum(older) >= TREND_AT_LEAST and sum(trended) < len(trended) / 2
 
 
 def _telling(counts: Any, trended: NDArray[np.float32]) -> Any:

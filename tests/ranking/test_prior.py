@@ -54,4 +54,5 @@ def test_too_little_history_teaches_nothing():
     assert not enough([True] * 49 + [False] * 5_000)
     assert not enough([True] * 60 + [False] * 100)
     assert not enough([True] * 2_000)
+    assert not enough([False] * 1_700 + [True] * 300), "whoever tells was not asked before"
     assert enough([True] * 60 + [False] * 2_000)
