@@ -55,6 +55,12 @@ def test_what_is_set_stays_and_what_is_not_named_too(ada):
     assert (shown["interest"]["exclusions"], shown["topics"]) == (["cs.CV", "owls"], ["Retrieval"])
 
 
+def test_a_preview_says_when_its_turn_would_be_skipped(ada):
+    assert "would be skipped" not in ada("preview", "ada@example.org")[1]
+    ada("subscribers", "set", "ada@example.org", "minimum=5")
+    assert "fewer than 5 papers: this turn would be skipped" in ada("preview", "ada@example.org")[1]
+
+
 @pytest.mark.parametrize(
     ("setting", "says"),
     [

@@ -86,7 +86,7 @@ def preview(
     if text:
         say(found.parts.text)
     elif not (html or eml or open_):
-        _show(found)
+        _show(found, reader.minimum)
 
 
 def _gallery(app: "App", said: dict[str, str | None], file: Path | None, open_: bool) -> None:
@@ -108,7 +108,7 @@ def _gallery(app: "App", said: dict[str, str | None], file: Path | None, open_: 
     serve(made, begun)
 
 
-def _show(preview: "Preview") -> None:
+def _show(preview: "Preview", minimum: int) -> None:
     """Plain, not Rich: somebody waits for this, and Rich takes longer to load than the cards to print."""
     from textwrap import fill
 
@@ -130,8 +130,8 @@ def _show(preview: "Preview") -> None:
         line("" if trend in why else trend)
         line(why)
         line(card.links[0][1] if card.links else "", fg="blue")
-    if not preview.items:
-        say("nothing fits: this turn would be skipped")
+    if len(preview.items) < minimum:
+        say(f"\nfewer than {minimum} papers: this turn would be skipped")
 
 
 @cli.command()

@@ -85,7 +85,7 @@ class Explain:
         voted = wish._replace(votes=(*wish.votes, (paper.card.paper, 1)))
         ranker = choosing.ranker(edition, [voted])
         ranked = ranker.picks([_steered(wish._replace(count=RANKS), least=0.0, quota=0, explore=0)])[0]
-        picks = delivery.digest.picks if delivery else ranker.picks([wish])[0]
+        picks = delivery.digest.picks if delivery else choosing.picked(edition, [reader], [wish])[0]
         (place, own), (rank, like) = (
             next(((n, pick) for n, pick in enumerate(some, 1) if pick.ordinal == paper.ordinal), (None, None))
             for some in (picks, ranked)

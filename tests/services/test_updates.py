@@ -108,6 +108,9 @@ def test_an_old_paper_is_on_no_page_and_no_topic_brings_it(mailed):
 
 def test_why_tells_that_it_came_for_what_happened_to_it(mailed):
     collect(mailed, revised(2))
+    day, told = mailed.publish.open().edition, mailed.catalog.subscribers.by_address("told@example.org")
+    foreseen = mailed.explain.why(told, "1", day)
     morning(mailed)
-    found = mailed.explain.why(mailed.catalog.subscribers.by_address("told@example.org"), "1")
-    assert (found.place, found.reasons) == (1, ("you know it, and v2 is out",))
+    found = mailed.explain.why(told, "1")
+    assert (found.place, found.papers, found.reasons) == (1, 1, ("you know it, and v2 is out",))
+    assert (foreseen.place, foreseen.papers, foreseen.reasons) == (1, 1, found.reasons)
