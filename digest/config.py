@@ -88,7 +88,7 @@ Name = Annotated[str, _like(r"[^\x00-\x1f\x7f]{1,100}", "write one line of 1 to 
 Slug = Annotated[str, _like(r"[a-z0-9]+([-_][a-z0-9]+)*", "use lower-case letters, digits and hyphens")]
 Mailbox = Annotated[str, _like(_ADDRESS, "write only an address, like digest@news.example.org")]
 Domain = Annotated[str, _like(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*|", "write a domain, like news.example.org")]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Days = Annotated[int, Field(ge=1, le=31)]
 
 
@@ -366,7 +366,8 @@ class Reading:
             if isinstance(value, dict):
                 result[key] = self.overridden(below if isinstance(below, dict) else {}, value, here)
             else:
-                result[key], self._places[here] = value, _PREFIX + "__".join(map(str, here)).upper()
+                kept = {there: place for there, place in self._places.items() if there[: len(here)] != here}
+                result[key], self._places = value, kept | {here: _PREFIX + "__".join(map(str, here)).upper()}
         return result
 
     def revealed(self, value: Any, where: Where = ()) -> Any:

@@ -167,6 +167,11 @@ def test_a_problem_in_a_variable_names_the_variable(write, monkeypatch):
     ]
 
 
+def test_a_mistake_in_a_variables_list_is_not_blamed_on_the_list_that_it_replaces(write, monkeypatch):
+    monkeypatch.setenv("DIGEST_SOURCES", "[{name: A}]")
+    assert problems(write("sources:\n  - {name: B, kind: feed}\n")) == ["DIGEST_SOURCES: sources.0.kind: is missing"]
+
+
 def test_a_variable_that_is_no_yaml_is_named(write, monkeypatch):
     monkeypatch.setenv("DIGEST_SOURCES", "[{")
     assert problems(write("")) == ["a DIGEST_ variable: sources: this is no YAML"]
@@ -230,6 +235,7 @@ def test_a_missing_file_of_topics_names_the_line_that_asks_for_it(write):
         ("topics: {library: cs}", "topics: write a list of topics, the name of a file, library"),
         ("topics: {library: [alchemy]}", "topics.library.0: 'alchemy' is no field, category or slug of the library"),
         ("web: [1, 2\nkeys: k\n", "config.yaml:2: this is no YAML: "),
+        ("delivery: {deadline_hours: 99999999999}", "delivery.deadline_hours: Input should be less than or equal"),
         ("keys: a: b", "config.yaml:1: this is no YAML: mapping values are not allowed"),
         ("keys: a\n---\nkeys: b\n", "config.yaml:2: this is no YAML: but found another document"),
         ("keys: \0", "config.yaml: this is no YAML in UTF-8: unacceptable character #x0000"),

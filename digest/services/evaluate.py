@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,6 +21,7 @@ from digest.ranking.text import Meaning, Rows, Texts
 from digest.ranking.trend import trends
 from digest.services import semantic
 from digest.services.records import Judged, Paper, Row, papers, rows, topics
+from digest.sources.text import moment
 
 RESAMPLES = 2_000
 OURS = "digest"
@@ -307,21 +308,18 @@ def _early(row: Row) -> _Look | None:
 
 
 def _date(row: Row, field: str) -> str:
-    moment = _moment(row, field)
-    if moment is None:
+    found = _moment(row, field)
+    if found is None:
         raise row.error(f'"{field}" is missing; write it like 2026-01-16')
-    return moment.date().isoformat()
+    return found.date().isoformat()
 
 
 def _moment(row: Row, field: str) -> datetime | None:
     text = row.text(field, "")
-    if not text:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise row.error(f'"{field}" is no ISO date: {text!r:.40}') from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    found = moment(text)
+    if text and not found:
+        raise row.error(f'"{field}" is no ISO date: {text!r:.40}')
+    return found
 
 
 # ---------------------------------------------------------------- prior

@@ -120,6 +120,8 @@ def _items(path: Path) -> Iterator[Row]:
             raise InputError(f"this is no JSON: {error}", file=str(path), line=where) from error
         yield _row(value, path, line)
         at = _skipped(text, end, " \t\r\n,")
+    if text[at + 1 :].strip():
+        raise InputError("something stands behind the list", file=str(path), line=text.count("\n", 0, at) + 1)
 
 
 def _skipped(text: str, at: int, blanks: str) -> int:

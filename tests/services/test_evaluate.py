@@ -219,6 +219,7 @@ def test_a_missing_or_cut_file_is_named(tmp_path, papers):
         ('[{"tag": "a", "relevant": ["1"]}', r"t\.json:1: this is no JSON"),
         ('{"tag": "a"}', r"t\.json:1: a JSON list"),
         ("[7]", r"t\.json:1: an object"),
+        ('[{"tag": "a", "relevant": ["1"]}]\n[]', r"t\.json:1: something stands behind the list"),
         ('[{"relevant": ["1"]}]', r't\.json:1: "tag" must be a text'),
     ],
 )
@@ -270,6 +271,7 @@ def test_an_outcome_brings_the_early_count_of_a_paper_that_the_other_file_lacks(
         (look("a", -1), r'"upvotes" must be a number of at least 0'),
         (look("a", float("nan")), r'"upvotes" must be a number'),
         (look("a", 1, snapshot_at="soon"), r'p\.jsonl:1: "snapshot_at" is no ISO date'),
+        (look("a", 1, snapshot_at="0001-01-01T00:00:00+05:00"), r'"snapshot_at" is no ISO date'),
         (look("a", 1, day=""), r'"snapshot_at" is no ISO date'),
         (look("a", 1) | {"day": None}, r'"day" is missing'),
     ],
