@@ -38,7 +38,7 @@ def init() -> None:
     app = session.app
     _ = app.links
     say(f"database {app.catalog.store.name} and keys {app.settings.file(app.settings.keys)} are ready")
-    say('next: digest collect, then digest preview --topics "retrieval, robots" --open')
+    say('next: digest collect, digest publish, then digest preview --topics "retrieval, robots" --open')
 
 
 @cli.command()

@@ -216,7 +216,8 @@ class Publish:
         """Their next digest as it would be sent, with links that do nothing. Raises NotFound without an edition."""
         edition = self.edition(day)
         if edition is None:
-            raise NotFound(f"there is no edition {'of ' + day.isoformat() if day else 'yet'}; run `digest publish`")
+            none = f"there is no edition {'of ' + day.isoformat() if day else 'yet'}"
+            raise NotFound(f"{none}; `digest publish` opens one a day, from {self.rhythm.at:%H:%M} UTC on")
         now = self.clock()
         turn = self.catalog.subscribers.turn(reader.id) or Turn(now.date().isoformat(), now)
         picks = self.choosing.picked(edition, [reader], [self.choosing.wish(edition, reader, now)])[0]

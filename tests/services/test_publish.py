@@ -372,7 +372,7 @@ def test_a_preview_differs_from_the_mail_only_where_it_must(app, papers):
 
 
 def test_a_preview_of_an_edition_that_does_not_exist_says_what_to_do(app):
-    with pytest.raises(NotFound, match="digest publish"):
+    with pytest.raises(NotFound, match="`digest publish` opens one a day, from 06:00 UTC on"):
         app.publish.preview(app.publish.anybody(Interest()))
 
 
