@@ -5,7 +5,7 @@ the usual kind: it takes `input_ids` and `attention_mask` and gives a vector for
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from functools import cached_property
 from hashlib import blake2b
@@ -37,25 +37,32 @@ def find(name: str, root: Path) -> Path:
 class Semantic:
     """Texts to unit vectors; each is computed once and kept in the file *kept*."""
 
-    def __init__(self, model: Path, kept: Path, step: Callable[[], object] = lambda: None) -> None:
-        self.model, self.kept, self._step = model, kept, step
+    def __init__(self, model: Path, kept: Path) -> None:
+        self.model, self.kept = model, kept
 
     def __call__(self, texts: Sequence[str]) -> Rows:
         """texts × dimensions. Raises InputError when the model cannot be used, NotFound without the extra."""
-        salt = f"{self.model.name} {self.model.stat().st_size} {LONGEST}".encode()
+        state = self.model.stat()
+        salt = f"{self.model.name} {state.st_size} {state.st_mtime_ns} {LONGEST}".encode()  # its like has its size
         keys = [blake2b(text.encode("utf-8", "replace"), key=salt[-64:], digest_size=16).digest() for text in texts]
+        try:
+            known = self._known(dict(zip(keys, texts, strict=True)))
+        except sqlite3.Error as error:
+            raise InputError(f"{error}; without this file it is made again", file=str(self.kept)) from error
+        numbers = np.frombuffer(b"".join(known[key] for key in keys), np.float16).astype(np.float32)
+        return numbers.reshape(len(texts), -1) if texts else np.zeros((0, 1), dtype=np.float32)
+
+    def _known(self, texts: dict[bytes, str]) -> dict[bytes, bytes]:
         with closing(sqlite3.connect(self.kept, timeout=60)) as db:
             db.execute("create table if not exists vectors (key blob unique, vector blob)")
-            known = {key: found[0] for key in keys if (found := db.execute(_ONE, [key]).fetchone())}
-            for batch in _batches({key: text for key, text in zip(keys, texts, strict=True) if key not in known}):
+            known = {key: found[0] for key in texts if (found := db.execute(_ONE, [key]).fetchone())}
+            for batch in _batches({key: text for key, text in texts.items() if key not in known}):
                 vectors = self._vectors(list(batch.values())).astype(np.float16)
                 known |= {key: vector.tobytes() for key, vector in zip(batch, vectors, strict=True)}
                 with db:
                     db.executemany("insert or ignore into vectors values (?, ?)", [(k, known[k]) for k in batch])
                     db.execute("delete from vectors where rowid <= (select max(rowid) from vectors) - ?", [KEPT])
-                self._step()
-        numbers = np.frombuffer(b"".join(known[key] for key in keys), np.float16).astype(np.float32)
-        return numbers.reshape(len(texts), -1) if texts else np.zeros((0, 1), dtype=np.float32)
+        return known
 
     def _vectors(self, texts: list[str]) -> Rows:
         session, tokenizer = self._loaded

@@ -50,6 +50,19 @@ def test_each_text_is_computed_once_also_by_the_next_who_asks(meaning, monkeypat
     assert np.array_equal(again(["cat", "stars", "cat"]), first)
 
 
+def test_vectors_of_a_model_are_not_taken_for_those_of_another_of_its_name_and_size(meaning):
+    meaning(["cat"])
+    meaning.model.write_bytes(bytes(meaning.model.stat().st_size))
+    with pytest.raises(InputError, match="this model cannot be used"):
+        Semantic(meaning.model, meaning.kept)(["cat"])
+
+
+def test_a_broken_file_of_vectors_is_named(meaning):
+    meaning.kept.write_bytes(b"no database" * 100)
+    with pytest.raises(InputError, match=r"kept\.vectors: file is not a database"):
+        meaning(["cat"])
+
+
 def test_only_the_newest_vectors_are_kept(meaning, monkeypatch):
     monkeypatch.setattr(semantic, "KEPT", 2)
     asked = []
