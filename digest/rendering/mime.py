@@ -78,7 +78,7 @@ def alternative(fields: Iterable[tuple[str, str]], message_id: str, text: bytes,
     # "=_" cannot occur in quoted-printable, so this boundary is in no body; and the same message has the same one
     boundary = f"=_{sha256(message_id.encode()).hexdigest()[:24]}"
     fields = [*fields, ("Content-Type", f'multipart/alternative;\r\n boundary="{boundary}"')]
-    head = "".join([f"{name}: {_checked(value)}\r\n" for name, value in fields]).encode()
+    head = "".join([f"{name}: {_checked(name, value)}\r\n" for name, value in fields]).encode()
     rule = b"--" + boundary.encode()
     return b"".join(
         (head, b"\r\n", rule, _KIND % b"plain", text, b"\r\n", rule, _KIND % b"html", html, b"\r\n", rule, b"--\r\n")
@@ -89,7 +89,9 @@ _KIND = b"\r\nContent-Type: text/%b; charset=utf-8\r\nContent-Transfer-Encoding:
 _VALUE = re.compile(r"[ -~]*(\r\n [!-~][ -~]*)*")  # folds are ours: what comes from outside is one line, or encoded
 
 
-def _checked(value: str) -> str:
-    if not (value.isascii() and value.isprintable()) and not _VALUE.fullmatch(value):
+def _checked(name: str, value: str) -> str:
+    """As it is; an address beyond ASCII too, for transports give it only to servers that can take it (RFC 6532)."""
+    plain = value.isprintable() and (value.isascii() or name == "To")
+    if not plain and not _VALUE.fullmatch(value):
         raise ValueError(f"not fit for a mail header: {value!r}")
     return value

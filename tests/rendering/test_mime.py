@@ -62,10 +62,16 @@ def test_a_display_name_is_read_back_and_never_quoted(name: str):
     assert str(make_header(decode_header(shown))) == name  # the modern parser puts blanks between encoded words here
 
 
-@pytest.mark.parametrize("value", ["a\r\nBcc: v@e.org", "a\nb", "a\rb", "é", "a\0b", "a\r\n \r\nBcc: x"])
+@pytest.mark.parametrize("value", ["a\r\nBcc: v@e.org", "a\nb", "a\rb", "é\n", "a\0b", "a\r\n \r\nBcc: x"])
 def test_what_no_header_may_hold_is_refused(value: str):
     with pytest.raises(ValueError, match="not fit for a mail header"):
         mime.alternative([("To", value)], "id@example.org", b"", b"")
+
+
+def test_no_header_but_that_of_the_recipient_goes_beyond_ascii():
+    assert mime.alternative([("To", "é@e.org")], "id@e.org", b"", b"").startswith("To: é@e.org\r\n".encode())
+    with pytest.raises(ValueError, match="not fit for a mail header"):
+        mime.alternative([("Reply-To", "é@e.org")], "id@example.org", b"", b"")
 
 
 def test_the_boundary_follows_from_the_message_id():

@@ -318,6 +318,14 @@ def test_a_letter_that_cannot_be_printed_leaves_its_request_in_the_queue(app, mo
     assert app.subscriptions.post(app.transport) == 1
 
 
+def test_an_address_beyond_ascii_gets_its_mail_and_stands_in_nobodys_way(app):
+    ask(app, "grüße@bücher.example", proof=replace(PROOF, ip="192.0.2.7"))
+    ask(app)
+    assert app.subscriptions.post(app.transport) == 2
+    found = sorted((app.settings.file("outbox") / "new").iterdir())
+    assert any("To: grüße@xn--bcher-kva.example\r\n".encode() in path.read_bytes() for path in found)
+
+
 def test_a_new_schedule_does_not_take_away_the_welcome_nor_a_turn_that_is_due(app, clock):
     ada = app.subscriptions.add("ada@example.org", Interest(), Schedule(), "asked")
     app.subscriptions.set(ada, replace(ada, schedule=WEEKLY))
