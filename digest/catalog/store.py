@@ -155,8 +155,12 @@ class Store:
         if target.exists():
             raise CatalogError(f"{target} exists already and is kept; move it away, or choose another name")
         self._touch(target)
-        with self.translated(), closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
-            old.backup(new)
+        try:
+            with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
+                old.backup(new)
+        except sqlite3.Error as error:
+            target.unlink()
+            raise CatalogError(f"{source}: {self._advice(str(error))}") from error
 
     def problems(self) -> list[str]:
         """What the database itself says is wrong with it."""

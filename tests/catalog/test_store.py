@@ -89,6 +89,11 @@ def test_a_backup_can_be_put_back_where_nothing_stands(catalog, tmp_path):
         there.store.restore(copy)
     with pytest.raises(CatalogError, match="no such file"):
         there.store.restore(tmp_path / "nothing.db")
+    elsewhere = Store(f"sqlite:///{tmp_path / 'elsewhere.db'}")
+    (tmp_path / "words").write_text("no database")
+    with pytest.raises(CatalogError, match="words: file is not a database"):
+        elsewhere.restore(tmp_path / "words")
+    elsewhere.restore(copy)
     there.store.engine.dispose()
 
 
