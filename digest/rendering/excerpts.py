@@ -51,7 +51,7 @@ def sentences(text: str) -> list[str]:
     """*text* in its sentences, each with the blank before it; an abbreviation or a decimal ends none."""
     found, start = [], 0
     for match in _END.finditer(text):
-        if not _NO_END.search(text[start : match.end()]):
+        if not _NO_END.search(text[max(start, match.end() - 12) : match.end()]):  # longer than any of them
             found.append(text[start : match.end()])
             start = match.end()
     return [*found, text[start:]] if text[start:].strip() else found

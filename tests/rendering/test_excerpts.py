@@ -5,6 +5,7 @@ import json
 import os
 from itertools import islice
 from pathlib import Path
+from time import perf_counter
 
 import pytest
 from hypothesis import given
@@ -35,6 +36,12 @@ def test_the_best_sentence_is_cut_at_a_word_when_it_is_too_long_by_itself():
     assert excerpt(long).endswith("…")
     assert len(excerpt(long)) <= LIMIT
     assert long.startswith(excerpt(long).removesuffix("…"))
+
+
+def test_an_abstract_of_nothing_but_abbreviations_is_read_at_once():
+    began = perf_counter()
+    sentences("A. B. " * 2_500)
+    assert perf_counter() - began < 1
 
 
 def test_a_sentence_that_leans_on_another_gives_way_to_one_that_stands_alone():
