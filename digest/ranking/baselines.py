@@ -89,7 +89,7 @@ def svm(papers: Texts, questions: Sequence[Question]) -> Rows:
     from sklearn.svm import LinearSVC
 
     few = {"min_df": 1, "max_df": 1.0} if len(papers) < 100 else {"min_df": 5, "max_df": 0.5}
-    vectors = TfidfVectorizer(
+    vectorizer = TfidfVectorizer(
         strip_accents="unicode",
         stop_words="english",
         token_pattern=r"(?u)\b[a-zA-Z_][a-zA-Z0-9_]+\b",  # noqa: S106  words
@@ -98,8 +98,12 @@ def svm(papers: Texts, questions: Sequence[Question]) -> Rows:
         sublinear_tf=True,
         dtype=np.float32,
         **few,
-    ).fit_transform([f"{title} {abstract}" for title, abstract in papers])
+    )
     rows = np.zeros((len(questions), len(papers)), dtype=np.float32)
+    try:
+        vectors = vectorizer.fit_transform([f"{title} {abstract}" for title, abstract in papers])
+    except ValueError:  # it sees no words: it reads a to z
+        return rows
     for row, question in zip(rows, questions, strict=True):
         if 0 < len(question.votes) < len(papers):
             liked = np.zeros(len(papers))

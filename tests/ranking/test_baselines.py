@@ -48,6 +48,7 @@ def test_tfidf_is_what_scikit_learn_says():
 
 def test_the_svm_learns_from_votes_and_says_nothing_without():
     pytest.importorskip("sklearn", reason="pip install 'digest[evaluate]'")
+    assert not baselines.svm([("検索", "文書")] * 3, [Question("", votes=(1,))]).any()  # it reads a to z
     liked, nothing = baselines.svm(PAPERS, [Question("", votes=(1,)), Question("robot")])
     assert list(np.argsort(-liked)[:2]) == [1, 3]
     assert not nothing.any()
