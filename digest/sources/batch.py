@@ -112,12 +112,18 @@ def what_came(answer: Answer) -> str:
 
 
 def _distinct(listings: list[Listing]) -> tuple[Listing, ...]:
-    """The listings, each once. What several share (a constant guid, the journal's home page) is nobody's identity."""
-    unique = list({(listing.key, listing.title): listing for listing in listings}.values())
+    """The listings, each once, of several versions the first, which is the news. What others share (a constant guid,
+    the journal's home page) is nobody's identity."""
+    found: dict[tuple[str, str], Listing] = {}
+    for listing in listings:
+        name = listing.key, "" if listing.version else listing.title
+        if name not in found or listing.version < found[name].version:
+            found[name] = listing
+    unique = tuple(found.values())
     keys = Counter(listing.key for listing in unique)
     ids = Counter(pair for listing in unique for pair in listing.ids.items() if pair[0] != "arxiv")
     if len(keys) == len(unique) and len(ids) == ids.total():
-        return tuple(unique)
+        return unique
 
     def own(listing: Listing) -> Listing:
         name = listing.key if keys[listing.key] == 1 else f"{listing.key} {hashed(listing.title)}"

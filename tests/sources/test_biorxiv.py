@@ -29,6 +29,15 @@ def test_a_preprint_is_known_by_its_doi_and_a_later_version_is_a_replacement(doc
     assert (alga.announce_type, moths.announce_type) == ("new", "replace")
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_what_was_revised_since_the_last_look_is_still_new(order: int) -> None:
+    paper = {"doi": "10.1101/1", "title": "Of moths"}
+    versions = [paper | {"version": "1"}, paper | {"version": "2", "title": "Of moths and lamps"}]
+    answer = {"messages": [{"status": "ok"}], "collection": versions[::order]}
+    [moths] = batch(Served(json.dumps(answer).encode())).listings
+    assert (moths.title, moths.announce_type, moths.ids) == ("Of moths", "new", {"doi": "10.1101/1"})
+
+
 def test_the_api_knows_the_journal_and_how_much_is_missing(document: Document) -> None:
     found = batch(document("biorxiv_api.json"))
     assert found.listings[1].links["journal"] == "https://doi.org/10.5555/jir.2026.9"
