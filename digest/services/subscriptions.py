@@ -253,6 +253,8 @@ class Subscriptions:
                 self.catalog.deliveries.pause(found.text, now)
             if found.stop is not Stop.NONE:
                 break  # the server is in trouble, not this address
+        for sign_up in sign_ups.values():  # announced by then, and not begun
+            self.catalog.consents.mark(sign_up, "queued", self.clock())
         return sent
 
     def tidy(self) -> int:

@@ -1,6 +1,7 @@
 from dataclasses import replace
 from datetime import date, timedelta
 from email import message_from_bytes, policy
+from itertools import chain, pairwise
 from threading import Thread
 
 import pytest
@@ -297,6 +298,18 @@ def test_one_address_that_is_deferred_does_not_hold_up_the_others(app, clock):
     clock.forward(minutes=5)
     assert app.subscriptions.post(line) == 1
     assert line.mails == ["reader0@example.org", "reader1@example.org", "reader2@example.org", "reader0@example.org"]
+
+
+def test_what_was_announced_when_the_server_went_down_is_sent_later(app, clock):
+    class Eager(Line):
+        def deliver(self, mails):
+            for mail, _ahead in pairwise(chain(super().deliver(mails), [None])):
+                yield mail
+
+    ask_many(app, 3)
+    assert app.subscriptions.post(Eager((Phase.FINAL, 421, "4.3.2 shutting down"))) == 0
+    clock.forward(minutes=5)
+    assert app.subscriptions.post(Line()) == 3
 
 
 def test_a_wrong_password_loses_no_request_and_pauses(app):
