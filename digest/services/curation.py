@@ -59,7 +59,7 @@ class Curation:
         Raises Busy after TRIES wrong ones from one network, until LATELY is over.
         """
         whose, now, known = network(ip), self.clock(), self.secrets.get(name, "")
-        if sum(theirs == whose and now - at < LATELY for theirs, at in self._wrong) >= TRIES:
+        if sum(theirs == whose and now - at < LATELY for theirs, at in tuple(self._wrong)) >= TRIES:
             raise Busy("too many wrong secrets came from your network")
         if hmac.compare_digest(known.encode(), secret.encode()) and known:
             return True
