@@ -43,6 +43,14 @@ def test_a_bounce_is_blamed_by_the_servers_words():
     assert blame("5.2.2", "552 5.2.2 mailbox full") == "soft"
 
 
+def test_what_passes_is_never_the_address_and_may_be_about_us():
+    def blame(reason: str) -> str:
+        return parsed("sendgrid", [{"event": "bounce", "type": "blocked", "reason": reason, "email": "a@b.org"}]).blame
+
+    assert blame("550 5.7.1 our system has detected that this message is likely spam") == "ours"
+    assert [blame("550 5.1.1 no such user"), blame("")] == ["soft", "soft"]
+
+
 def test_what_a_provider_calls_permanent_without_a_reason_is_believed():
     bounce = {"bounceType": "Permanent", "bounceSubType": "General", "bouncedRecipients": [{"emailAddress": "a@b.org"}]}
     told = {"notificationType": "Bounce", "bounce": bounce, "mail": {"messageId": "m"}}

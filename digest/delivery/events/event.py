@@ -81,10 +81,10 @@ def event(
 
 
 def _judged(response: str, *, permanent: bool) -> Blame:
-    if not permanent:
-        return Blame.SOFT
     found = blame(status_in(response) or class_in(response), response)
-    return Blame.HARD if found is Blame.UNKNOWN else found
+    if permanent:
+        return Blame.HARD if found is Blame.UNKNOWN else found
+    return Blame.OURS if found is Blame.OURS else Blame.SOFT
 
 
 def at(payload: Any, path: str) -> Any:
