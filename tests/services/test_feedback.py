@@ -14,7 +14,7 @@ from factories import NOW, batch, candidate, card, listing, pick
 from digest.catalog import tables
 from digest.catalog.deliveries import Composed, Settled
 from digest.catalog.feedback import Effect, Score, scored
-from digest.delivery.events import Event, Told
+from digest.delivery.events import Event, Told, provider
 from digest.delivery.refusal import Blame
 from digest.errors import Busy, NotFound, TransportError
 from digest.model import Digest, Interest, Outcome, Phase, Schedule, Standing, State
@@ -256,6 +256,25 @@ def test_a_provider_that_renames_a_message_is_understood_by_mail_and_by_callback
     assert followed(app, spool, renamed) == {Effect.SUPPRESSED: 1}
     told = Event(Told.BOUNCED, "reader1@example.net", message_id="0100-1", blame=Blame.HARD)
     assert app.feedback.events([told]).effects == {Effect.SUPPRESSED: 1}
+
+
+@pytest.mark.parametrize(
+    ("told", "effect"),
+    [
+        ({"notificationType": "Complaint", "complaint": {"complaintFeedbackType": "abuse"}}, Effect.COMPLAINED),
+        ({"notificationType": "Complaint", "complaint": {"complaintFeedbackType": "not-spam"}}, Effect.NOTHING),
+        ({"notificationType": "Bounce", "bounce": {"bounceType": "Permanent"}}, Effect.SUPPRESSED),
+    ],
+)
+def test_what_amazon_tells_by_mail_counts_as_what_it_tells_over_http(app, sent, spool, told, effect):
+    def of(digest):
+        headers = [{"name": "Message-ID", "value": f"<{digest.message_id}>"}]
+        return told | {"mail": {"messageId": "0100", "destination": ["reader0@example.net"], "headers": headers}}
+
+    one, other = sent(2)
+    mail = f"From: no-reply@sns.amazonaws.com\nSubject: Notification\n\n{json.dumps(of(one))}".encode()
+    assert followed(app, spool, mail) == {effect: 1}
+    assert app.feedback.events(provider("ses").parse(of(other), {})).effects == {effect: 1}
 
 
 def test_a_confirmation_mail_that_bounces_is_the_last_one_to_that_address(app, spool):

@@ -23,6 +23,8 @@ def read(raw: bytes) -> Report:
 
 
 def _read(mail: Mail) -> Report:
+    if told := notified.read(mail):
+        return told
     kind, failed = _told(mail)
     return Report(kind, failed, mail.tokens, mail.message_ids)
 
@@ -33,8 +35,6 @@ def _told(mail: Mail) -> tuple[Kind, tuple[Failed, ...]]:
         return Kind.UNREADABLE, ()
     if (complained := arf.read(mail)) is not None:
         return Kind.COMPLAINT, complained
-    if told := notified.read(mail):
-        return told
     kind, failed = dsn.read(mail.fields, mail.notice)
     if kind and failed:
         return kind, failed

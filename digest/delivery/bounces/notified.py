@@ -4,9 +4,9 @@ import json
 
 from digest.delivery.address import veiled
 from digest.delivery.bounces.mail import Mail
-from digest.delivery.bounces.report import Failed, Kind
+from digest.delivery.bounces.report import Failed, Kind, Report
 from digest.delivery.events import Event, Told, provider
-from digest.delivery.refusal import status_in
+from digest.delivery.refusal import Blame, status_in
 
 _KINDS = {
     Told.BOUNCED: Kind.BOUNCE, Told.COMPLAINED: Kind.COMPLAINT, Told.DELIVERED: Kind.DELIVERED,
@@ -14,7 +14,7 @@ _KINDS = {
 }  # fmt: skip
 
 
-def read(mail: Mail) -> tuple[Kind, tuple[Failed, ...]] | None:
+def read(mail: Mail) -> Report | None:
     """What it tells; None when the mail is no such notification."""
     words = mail.words.lstrip()
     if not words.startswith("{") or "notificationType" not in words:
@@ -24,8 +24,10 @@ def read(mail: Mail) -> tuple[Kind, tuple[Failed, ...]] | None:
     except (ValueError, RecursionError):
         return None
     events = [event for event in provider("ses").parse(payload, {}) if event.event in _KINDS]
-    return (_KINDS[events[0].event], tuple(map(_failed, events))) if events else None
+    names = tuple(dict.fromkeys(name for event in events[:1] for name in (*event.ours, event.message_id) if name))
+    return Report(_KINDS[events[0].event], tuple(map(_failed, events)), mail.tokens, names) if events else None
 
 
 def _failed(event: Event) -> Failed:
-    return Failed(event.recipient, status_in(event.response), event.blame, veiled(event.response or event.description))
+    blame = Blame.HARD if event.event is Told.COMPLAINED else event.blame
+    return Failed(event.recipient, status_in(event.response), blame, veiled(event.response or event.description))

@@ -24,6 +24,8 @@ _WHERE = {
     "message_id": ("mail.messageId",), "response": ("delivery.smtpResponse",),
     "description": ("complaint.complaintFeedbackType", "reject.reason", "failure.errorMessage"),
 }  # fmt: skip
+_NOT_A_PERSON = ("auth-failure", "not-spam")
+"""types of complaints that no reader made (RFC 5965)"""
 _SIGNED = {
     "Notification": ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"),
     "SubscriptionConfirmation": ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"),
@@ -37,6 +39,8 @@ def parse(payload: Any, headers: Mapping[str, str]) -> list[Event]:
     what = _EVENTS.get(said(told, "eventType", "notificationType"))
     if what is None:
         return [] if at(payload, "Type") == "SubscriptionConfirmation" else [Event(Told.UNKNOWN, event_id=event_id)]
+    if said(told, "complaint.complaintFeedbackType") in _NOT_A_PERSON:
+        what = Told.UNKNOWN
     people = next(filter(None, (rows(at(told, path)) for path in _WHO)), [""])
     return [_event(what, told, person, event_id) for person in people]
 
