@@ -130,7 +130,7 @@ def _shape(usual: Mapping[str, float], lacking: Mapping[str, str], batch: Batch,
 
 def _shares(batch: Batch) -> Iterator[tuple[str, float]]:
     total = len(batch.listings)
-    if not batch.parts:  # a calendar tells when there are none
+    if batch.news and not batch.parts:  # else a calendar tells when there are none, or there was nothing to watch
         yield "entries", float(total > 0)
     if total >= ENOUGH:
         for what, has in _PARTS.items():

@@ -81,9 +81,10 @@ def test_failures_of_a_day_are_counted_until_it_answers(catalog):
     assert (counted, record(catalog).error) == ([1, 2, 0, 1], None)
 
 
-def test_who_has_nothing_to_watch_is_not_silent(catalog):
+def test_who_has_nothing_to_watch_is_not_silent_and_lacks_nothing(catalog):
+    take(catalog, listing(), news=False)
     take(catalog, news=False)
-    assert record(catalog).brought == NOW
+    assert (record(catalog).brought, record(catalog).lacking) == (NOW, {})
 
 
 BARE = {"abstract": "", "authors": (), "announced": None}
