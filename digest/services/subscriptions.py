@@ -170,9 +170,8 @@ class Subscriptions:
         if known:
             raise DigestError(f"{address} is subscribed already; `digest subscribers set` changes what they get")
         wanted = Subscriber(0, new_public_id(), address, schedule=schedule, interest=interest, count=count)
-        subscriber = self._begin(wanted, after)
-        self.catalog.consents.record(subscriber.public_id, "operator", now, {"reason": reason})
-        return subscriber
+        self.catalog.consents.record(wanted.public_id, "operator", now, {"reason": reason})  # before any mail is owed
+        return self._begin(wanted, after)
 
     def find(self, who: str) -> Subscriber:
         """By address, public id or number. Raises NotFound."""

@@ -366,6 +366,16 @@ def test_an_import_does_not_bring_back_who_has_left(app):
     assert reader(app).standing is Standing.LEFT
 
 
+def test_nobody_is_subscribed_whose_proof_cannot_be_written(app, monkeypatch):
+    with monkeypatch.context() as broken:
+        broken.setattr(app.catalog.consents, "record", lambda *_: {}["disk"])
+        with pytest.raises(KeyError):
+            app.subscriptions.add("ada@example.org", Interest(), WEEKLY, "asked")
+    assert reader(app) is None
+    ada = app.subscriptions.add("ada@example.org", Interest(), WEEKLY, "asked")
+    assert [proof["event"] for proof in app.catalog.consents.history(ada.public_id)] == ["operator"]
+
+
 def test_an_import_changes_nothing_for_who_is_subscribed_already(app, clock):
     ada = app.subscriptions.add("ada@example.org", Interest(), WEEKLY, "asked")
     app.subscriptions.set(ada, replace(ada, paused_until=clock().date() + timedelta(days=9), count=3))
