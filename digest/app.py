@@ -90,7 +90,8 @@ class App:
         chosen = self.settings.transport
         options = dict(chosen.options)
         if chosen.kind == "maildir":
-            options["path"] = str(self.settings.file(options.get("path", "outbox")))
+            path = options.get("path") or "outbox"
+            options["path"] = str(self.settings.file(path)) if isinstance(path, str) else path
         made: Transport = self._part("delivery", "TRANSPORT", chosen.kind, options, ("transport",))
         return made
 

@@ -315,6 +315,7 @@ def test_a_restored_backup_waits_for_a_person(ready, tmp_path):
         ("sources:\n  - {name: A, kind: feed}\n", ["collect"], 2, r"config\.yaml:10: .*url"),
         ("transport: {kind: pigeon}\n", ["deliver"], 2, r"pigeon.*maildir.*smtp"),
         ("transport: {kind: maildir, path: /proc/outbox}\n", ["deliver"], 6, "/proc/outbox"),
+        ("transport: {kind: maildir, path: 7}\n", ["deliver"], 2, r"config\.yaml:9: transport\.path: .*string"),
         ("database: sqlite:////proc/x.db\n", ["status"], 5, r"/proc/x\.db"),
         ("database: somewhere\n", ["status"], 2, "sqlite:///"),
         ("", ["collect", "nobody"], 2, "nobody"),
