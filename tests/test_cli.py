@@ -327,6 +327,7 @@ def test_a_restored_backup_waits_for_a_person(ready, tmp_path):
         ("", ["subscribers", "add", "a@b.example", "--confirmed", "x", "--cadence", "hourly"], 2, "hourly.*weekly"),
         ("", ["subscribers", "add", "a@b.example", "--confirmed", "x", "--days", "mon,xmas"], 2, "xmas.*mon,tue"),
         ("", ["preview", "--count", "31"], 2, "1 to 30 papers"),
+        ("", ["preview", "ada@example.org", "--topics", "x"], 2, "a subscriber, .* or --topics"),
         ("", ["deliveries", "show", "7"], 2, "no delivery 7"),
         ("", ["db", "restore", "nothing.db"], 5, "nothing.db"),
     ],

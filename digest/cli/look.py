@@ -68,6 +68,8 @@ def preview(
     ] = False,
 ) -> None:
     """Show a digest exactly as it would be sent. Sends nothing; its links do nothing."""
+    if subscriber and topics:
+        raise typer.BadParameter("name a subscriber, who has topics of their own, or --topics")
     app = session.app
     if gallery:
         _gallery(app, {"who": subscriber, "topics": topics, "edition": edition, "count": str(count)}, html, open_)
