@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import is_dataclass
 from datetime import time, timedelta
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -191,10 +191,12 @@ class App:
     def feedback(self) -> "Feedback":
         from digest.services.feedback import Feedback
 
-        secrets = self.settings.webhooks.secrets()
-        return Feedback(
-            self.catalog, self.links, self.clock, secrets, lambda url: self.http.get(url, accept="*/*").body
-        )
+        @lru_cache(8)
+        def fetch(url: str) -> bytes:
+            """Once: Amazon has all its messages signed with one certificate, and another has another name."""
+            return self.http.get(url, accept="*/*").body
+
+        return Feedback(self.catalog, self.links, self.clock, self.settings.webhooks.secrets(), fetch)
 
     @cached_property
     def library(self) -> "Library":

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 from factories import NOW, batch, candidate, card, listing, pick
+from served import Served
 
 from digest.catalog import tables
 from digest.catalog.deliveries import Composed, Settled
@@ -461,6 +462,12 @@ def test_a_topic_of_amazon_is_confirmed_once_its_first_message_is_verified(app, 
     service.callback("ses", {}, json.dumps(asks).encode())
     service.callback("ses", {}, json.dumps({**asks, "SubscribeURL": "https://evil.org/"}).encode())
     assert fetched == [url]
+
+
+def test_a_certificate_is_fetched_once_for_a_million_messages(app):
+    app.http = Served(b"certificate")
+    assert [app.feedback.fetch("https://sns.us-east-1.amazonaws.com/a.pem") for _ in range(3)] == [b"certificate"] * 3
+    assert len(app.http.asked) == 1
 
 
 def test_opens_and_deferrals_teach_nothing(app, sent):
