@@ -92,16 +92,19 @@ class Subscriptions:
         return age if (age := self.clock() - asked) < FORM_LASTS else None
 
     def confirmable(self, token: str) -> SignUp:
-        """The request behind a confirmation link. Raises BadLink."""
+        """The request behind a confirmation link. Raises BadLink, also when it was used and they have left since."""
         found = self.catalog.consents.sign_up(self.links.read(token, Purpose.CONFIRM, self.clock()))
-        if found is None:
+        if found is None or self.catalog.consents.suppressed(found.fingerprint):
+            raise BadLink(expired=True)
+        known = self.catalog.subscribers.by_address(found.address) if found.confirmed else None
+        if known and known.standing is Standing.LEFT:
             raise BadLink(expired=True)
         return found
 
     def confirm(self, token: str, proof: Proof) -> None:
         """Begin the subscription and owe a welcome; once more does nothing. Raises BadLink."""
         sign_up, now, consents = self.confirmable(token), self.clock(), self.catalog.consents
-        if sign_up.confirmed or consents.suppressed(sign_up.fingerprint):
+        if sign_up.confirmed:
             return
         interest, schedule = _loaded(sign_up.wishes)
         count = sign_up.wishes.get("count", 10)  # of a request from before it was asked for
@@ -174,7 +177,7 @@ class Subscriptions:
         return self._begin(wanted, after)
 
     def find(self, who: str) -> Subscriber:
-        """By address, public id or number. Raises NotFound."""
+        """By address or public id. Raises NotFound."""
         if "@" in who:
             found = self.catalog.subscribers.by_address(normal(who))
         else:
