@@ -232,8 +232,8 @@ class Merge:
         mentioned = not (row["abstract"] or row["authors"]) and (listing.abstract or listing.authors)
         if renewed or mentioned:
             row |= {"title": listing.title, "authors": list(listing.authors) or row["authors"]}
-        if row["since"] is None and listing.announced:
-            row["announced"] = min(listing.announced, self.now)
+        if row["since"] is None and (listing.announced or self._since(listing, self.now)):
+            row["announced"] = min(listing.announced or self.now, self.now)
             row["since"] = self._since(listing, row["announced"])
         if listing.abstract and (renewed or len(listing.abstract) > 2 * len(row["abstract"])):
             row["abstract"] = listing.abstract

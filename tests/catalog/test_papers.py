@@ -6,7 +6,7 @@ from served import Served
 
 from digest.catalog.merging import Taken
 from digest.errors import CatalogError
-from digest.model import Memory
+from digest.model import NAMED, Memory
 from digest.sources.arxiv import ArxivSource
 
 WEEK = timedelta(days=7)
@@ -112,6 +112,15 @@ def test_a_date_in_the_future_counts_as_now(catalog):
 def test_a_new_version_of_a_paper_never_announced_to_us_is_no_news(catalog):
     take(catalog, listing(title="v2", announce_type="replace"))
     assert titles(catalog) == []
+
+
+@pytest.mark.parametrize("before", [NAMED, "replace"])
+@pytest.mark.parametrize("announced", [NOW, None])
+def test_a_paper_that_was_only_mentioned_is_news_when_it_is_announced(catalog, before, announced):
+    take(catalog, listing(arxiv="2601.00001", title="x", announce_type=before, announced=NOW - 20 * WEEK))
+    assert titles(catalog) == []
+    take(catalog, listing(arxiv="2601.00001", key="j", announced=announced), source="journal")
+    assert titles(catalog) == ["x"]
 
 
 def test_an_old_paper_becomes_news_when_it_is_first_signalled(catalog):
