@@ -24,6 +24,10 @@ class Rhythm:
     recent: timedelta = timedelta(days=3)
     """what daily cadences draw on"""
 
+    def latest(self, opens: datetime) -> datetime:
+        """When an edition opens whoever is late: before midnight, for it is of that day."""
+        return min(opens + self.wait, opens.replace(hour=23, minute=50))
+
 
 def candidates(catalog: Catalog, rhythm: Rhythm, now: datetime) -> list[Candidate]:
     """What an edition that opens *now* is drawn from: what became news in its window, with its trend or chance."""

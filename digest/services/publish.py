@@ -107,7 +107,7 @@ class Publish:
         if day in self.catalog.editions.dates():
             return Opened(day)
         doctor = self.doctor()
-        late = doctor.awaited(now) if doctor and wait and now < opens + self.rhythm.wait else ()
+        late = doctor.awaited(now) if doctor and wait and now < self.rhythm.latest(opens) else ()
         if late:
             return Opened(None, waiting_for=late)
         drawn = candidates(self.catalog, self.rhythm, now)
@@ -180,7 +180,7 @@ class Publish:
     def waits_from(self, now: datetime) -> datetime:
         """Turns since the opening hour wait for the edition that is itself waiting for a source."""
         opens = self._opens(now.date())
-        opening = opens <= now < opens + self.rhythm.wait and now.date() not in self.catalog.editions.dates()
+        opening = opens <= now < self.rhythm.latest(opens) and now.date() not in self.catalog.editions.dates()
         return opens if opening else datetime.max.replace(tzinfo=UTC)
 
     def template(self, folder: str) -> str:

@@ -79,6 +79,17 @@ def test_the_edition_waits_for_a_source_that_answered_lately_and_does_not_now(ma
     assert app.publish.compose()["pending"] == 1
 
 
+def test_an_edition_opens_before_its_day_is_over_however_late_a_source_is(make_app, papers, clock):
+    app = make_app(ARXIV + "publish: {at: '23:00'}\n")
+    papers("retrieval")
+    clock.now = NOW.replace(hour=23, minute=30)
+    app.catalog.sources.failed("arxiv", "arxiv: no answer", clock())
+    assert app.publish.open().waiting_for == ("arxiv",)
+    clock.forward(minutes=25)
+    assert app.publish.open().edition == NOW.date()
+    assert app.publish.waits_from(clock()) > clock()
+
+
 def test_a_source_that_has_been_down_for_days_is_not_waited_for(make_app, papers, clock):
     app = make_app(ARXIV)
     papers("retrieval")
