@@ -80,7 +80,7 @@ def listing(story: Any, source: str, _base: str) -> Listing | None:
     if not (ids := text.ids(address)):
         return None
     headline = _SUFFIX.sub("", text.clean(part(story, "title", str), text.TITLE))
-    if not headline or not number.isdecimal():
+    if not headline or not re.fullmatch(r"[0-9]{1,20}", number):
         raise batch.Unusable(f"it has no {'number' if headline else 'title'} ({text.clean(number, 100)})")
     pages = {"arxiv": "https://arxiv.org/abs/", "doi": "https://doi.org/"}
     scheme, name = next(iter(ids.items()))

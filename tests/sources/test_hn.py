@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -47,6 +48,12 @@ def test_stories_about_other_things_are_passed_over_and_broken_ones_named(docume
         "entry 5 is left out: its points is strange (?)",
         "2 entries are about no paper and passed over",
     )
+
+
+def test_what_is_no_number_of_a_story_names_none() -> None:
+    hits = [{"objectID": number, "title": "A", "url": "https://arxiv.org/abs/2601.07022"} for number in ("9" * 99, "x")]
+    found = batch(Served(json.dumps({"hits": hits}).encode(), "application/json"))
+    assert (found.listings, len(found.warnings)) == ((), 2)
 
 
 def test_another_answer_is_refused() -> None:
