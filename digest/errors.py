@@ -74,6 +74,10 @@ class AddressError(DigestError, ValueError):
     exit_code = 2
 
 
+class Known(DigestError):
+    """Somebody is to be subscribed who is so already; nothing was changed."""
+
+
 class BadLink(DigestError):
     """A signed link that we did not make, that is for something else, or that is too old (*expired*)."""
 

@@ -237,6 +237,9 @@ def test_a_csv_is_imported_and_bad_lines_are_told_with_their_number(ready, tmp_p
     for line, word in ((3, "no address"), (4, "hourly"), (5, "25"), (6, "Mars")):
         assert f"people.csv:{line}:" in err
         assert word in err
+    (tmp_path / "people.csv").write_text("address\nada@lab.example\njoe@lab.example\n")
+    code, out, err = ready("subscribers", "import", "people.csv", "--confirmed", "asked")
+    assert (code, err, "1 subscribed, 1 had been before, 0 refused" in out) == (0, "", True)
 
 
 def test_a_cell_may_have_several_lines_and_what_is_misread_is_told(ready, tmp_path):

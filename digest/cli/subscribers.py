@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from digest.cli.terminal import PLAIN, Json, interest_in, say, say_json, say_table, session
-from digest.errors import AddressError, ConfigError, DigestError, InputError
+from digest.errors import AddressError, ConfigError, DigestError, InputError, Known
 
 if TYPE_CHECKING:
     from digest.model import Interest, Subscriber, Topic
@@ -104,17 +104,18 @@ def subscribersadd_all(
     ],
     confirmed: Annotated[str, typer.Option(metavar="REASON", help="how these people agreed")],
 ) -> None:
-    """Subscribe everybody in a CSV file; lines that cannot be used are told and change nothing."""
-    added, refused = add_all(file, confirmed)
-    say(f"{added} subscribed, {refused} refused")
+    """Subscribe everybody in a CSV file who is not yet; lines that cannot be used are told and change nothing."""
+    added, known, refused = add_all(file, confirmed)
+    say(f"{added} subscribed, {f'{known} had been before, ' if known else ''}{refused} refused")
     if refused:
         raise typer.Exit(2)
 
 
-def add_all(file: Path, reason: str, after: datetime | None = None) -> tuple[int, int]:
+def add_all(file: Path, reason: str, after: datetime | None = None) -> tuple[int, int, int]:
+    """How many were new, how many were subscribed already, and how many lines could not be used."""
     import csv
 
-    added = refused = 0
+    added = known = refused = 0
     try:
         with file.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.DictReader(stream, strict=True)  # else whoever follows an open quote is a part of it
@@ -130,10 +131,12 @@ def add_all(file: Path, reason: str, after: datetime | None = None) -> tuple[int
             if unknown:
                 typer.echo(f"{file}:{line}: not a topic, taken as free text: {', '.join(unknown)}", err=True)
             added += 1
+        except Known:
+            known += 1
         except (AddressError, ConfigError, DigestError, ValueError) as error:
             typer.echo(f"{file}:{line}: {error}", err=True)
             refused += 1
-    return added, refused
+    return added, known, refused
 
 
 def _import_one(row: dict[str, str], reason: str, after: datetime | None) -> list[str]:

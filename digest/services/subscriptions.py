@@ -15,7 +15,7 @@ from digest.clock import Clock
 from digest.delivery import Transport
 from digest.delivery.address import canonical, network, normal
 from digest.delivery.verdict import Stop, verdict
-from digest.errors import BadLink, DigestError, NotFound
+from digest.errors import BadLink, DigestError, Known, NotFound
 from digest.links import Links, Purpose, new_public_id
 from digest.model import WELCOME, Cadence, Interest, Outgoing, Schedule, Standing, State, Subscriber, Topic, Turn
 from digest.rendering.press import letter
@@ -159,7 +159,7 @@ class Subscriptions:
     ) -> Subscriber:
         """Subscribe somebody whose consent the operator has, for *reason*; the first mail is a welcome.
 
-        With *after*, no welcome: the first turn is the one due later than that. Raises AddressError, DigestError, also
+        With *after*, no welcome: the first turn is the one due later than that. Raises AddressError, DigestError; Known
         for who is subscribed already: what they have chosen since, a pause above all, is theirs.
         """
         address, now = normal(address), self.clock()
@@ -171,7 +171,7 @@ class Subscriptions:
         if known and known.standing is Standing.LEFT:
             raise DigestError(f"{address} has left; ask them to sign up again, or add them without --confirmed")
         if known:
-            raise DigestError(f"{address} is subscribed already; `digest subscribers set` changes what they get")
+            raise Known(f"{address} is subscribed already; `digest subscribers set` changes what they get")
         wanted = Subscriber(0, new_public_id(), address, schedule=schedule, interest=interest, count=count)
         self.catalog.consents.record(wanted.public_id, "operator", now, {"reason": reason})  # before any mail is owed
         return self._begin(wanted, after)
