@@ -187,9 +187,15 @@ def web_address(url: str, base: str = "") -> str | None:
     return address if len(address) <= 1_000 else None
 
 
+_ARCHIVES = (
+    "acc-phys|adap-org|alg-geom|ao-sci|astro-ph|atom-ph|bayes-an|chao-dyn|chem-ph|cmp-lg|comp-gas|cond-mat|cs|dg-ga|"
+    "funct-an|gr-qc|hep-(?:ex|lat|ph|th)|math(?:-ph)?|mtrl-th|nlin|nucl-(?:ex|th)|patt-sol|physics|plasm-ph|q-(?:alg|bio)|"
+    "quant-ph|solv-int|supr-con"
+)
+"""up to March 2007; arXiv answers nothing at all to a question that names another"""
 _ARXIV = re.compile(
     r"(?:(?:\bar|\balpha)xiv(?:\.org)?[:./](?:(?:abs|pdf|html|format|e-print|src)/)?|huggingface\.co/papers/)\s*(?P<id>"
-    r"\d\d(?:0[1-9]|1[0-2])\.\d{4,5}|[a-z-]{2,20}(?:\.[a-z-]{2,20})?/\d{7})(?![\d/])",
+    rf"\d\d(?:0[1-9]|1[0-2])\.\d{{4,5}}|(?:{_ARCHIVES})(?:\.[a-z-]{{2,20}})?/\d\d(?:0[1-9]|1[0-2])\d{{3}})(?![\d/])",
     re.IGNORECASE,
 )
 

@@ -150,6 +150,8 @@ def test_an_address_is_harmless_and_stays_as_it_is(url: str) -> None:
         ("https://arxiv.org/list/cs.CL/recent", None),
         ("arXiv:2513.00001", None),
         ("arXiv:2509.0278512", None),
+        ("arXiv:issues/0309136", None),
+        ("arXiv:hep-th/9913001", None),
     ],
 )
 def test_arxiv_ids_lose_their_version(text: str, name: str | None) -> None:
