@@ -1,5 +1,6 @@
 """What stands around every request: headers, the body limit, and whose address it comes from."""
 
+import re
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
@@ -78,9 +79,14 @@ def client(request: Request, trusted: Iterable[object]) -> str:
     return str(address or last)
 
 
+_PORTED = re.compile(r"([\d.]+):\d+|\[(.+)\](?::\d+)?")
+"""as some proxies tell a hop (Azure's gateways do)"""
+
+
 def _address(text: str) -> IPv4Address | IPv6Address | None:
+    ported = _PORTED.fullmatch(text.strip())
     try:
-        address = ip_address(text.strip())
+        address = ip_address((ported[1] or ported[2]) if ported else text.strip())
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address
