@@ -94,7 +94,7 @@ class Publish:
     """who knows what an edition waits for or lacks; asked for only when one opens"""
     engine: Callable[[Mapping[str, Task]], Engine] = Local
     _edition: Edition | None = field(default=None, init=False, repr=False)
-    _pages: dict[tuple[int, str | None, int], Picks] = field(default_factory=dict, init=False, repr=False)
+    _pages: dict[int, Picks] = field(default_factory=dict, init=False, repr=False)
 
     # ---- the edition
 
@@ -127,25 +127,24 @@ class Publish:
             kept = self._edition = self.catalog.editions.of(day)
         return kept if day else None
 
-    def page(self, day: date | None = None, topic: str | None = None, count: int = 20) -> EditionPage | None:
-        """An edition as the public sees it, ranked for nobody or for one topic; None where there is none."""
+    def page(self, day: date | None = None) -> EditionPage | None:
+        """An edition as the public sees it, ranked for nobody; None where there is none."""
         edition = self.edition(day)
         if edition is None:
             return None
-        picks = self._general(edition, topic, count)
+        picks = self._general(edition)
         dates = self.catalog.editions.dates()
         earlier = max((d for d in dates if d < edition.date), default=None)
         later = min((d for d in dates if d > edition.date), default=None)
         return EditionPage(edition.date, items(edition, picks), earlier, later)
 
-    def _general(self, edition: Edition, topic: str | None, count: int) -> Picks:
-        """Ranked once per edition and topic: every visitor asks for the same."""
-        key = edition.id, topic, count
-        if key not in self._pages:
-            interest = Interest({t.id: 1.0 for t in self.catalog.topics.offered() if t.slug == topic})
-            anybody = replace(self.anybody(interest, count), steering=Steering(explore=0))
-            self._pages[key] = self.choosing.ranked(edition, [self.choosing.wish(edition, anybody, edition.opened)])[0]
-        return self._pages[key]
+    def _general(self, edition: Edition) -> Picks:
+        """Ranked once: every visitor asks for the same."""
+        if edition.id not in self._pages:
+            anybody = replace(self.anybody(Interest(), 20), steering=Steering(explore=0))
+            wish = self.choosing.wish(edition, anybody, edition.opened)
+            self._pages[edition.id] = self.choosing.ranked(edition, [wish])[0]
+        return self._pages[edition.id]
 
     # ---- digests
 
