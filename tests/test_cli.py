@@ -453,6 +453,12 @@ def test_a_source_in_trouble_is_told_whole_however_narrow_the_terminal(digest, t
     assert "! Journal: file:feed.xml is no feed" in err
 
 
+def test_a_journal_with_a_long_name_leaves_room_for_how_it_is(digest, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    (tmp_path / "config.yaml").write_text(CONFIG + SOURCE.replace("Journal", "A journal of some length " * 3))
+    assert "never asked" in digest("sources", "list")[1]
+
+
 def test_a_file_that_cannot_be_written_is_named(ready):
     code, _, err = ready("preview", "--topics", "retrieval", "--html", "missing/a.html")
     assert code == 1

@@ -93,6 +93,7 @@ def table(*columns: str, title: str | None = None) -> "Table":
 def health_table(reports: "Iterable[Report]") -> "Table":
     """A line for each source, or for each arXiv category of it."""
     made = table("source", "health", "last new", "expected next (UTC)", "trouble")
+    made.columns[0].no_wrap = False  # a journal's name may be long
     for of in reports:
         due = f"{of.due:%Y-%m-%d %H:%M}" if of.due else "-"
         gone = f"no {' and '.join(of.lacking)} any more" if of.lacking else ""
