@@ -70,7 +70,7 @@ def owns(answer: Answer) -> bool:
 def listing(entry: feed.Entry, source: str, base: str) -> Listing:
     """An entry of the daily feed."""
     paper = located(feed.fields(entry, source, base, commas=True))
-    paper["announce_type"] = feed.said(entry, "arxiv_announce_type")[:20] or None
+    paper["announce_type"] = text.clean(feed.said(entry, "arxiv_announce_type"), 20) or None
     return Listing(**paper | {"updated": None})  # in Atom it is said to be when the document was built
 
 

@@ -224,7 +224,7 @@ def doi(text: str) -> str | None:
         return None
     while name.endswith(")") and name.count(")") > name.count("("):
         name = name[:-1].rstrip(".,;")
-    return name if len(name) <= 200 else None
+    return name if len(name) <= 200 and name.isprintable() else None
 
 
 _PUBMED = re.compile(r"\b(?:(?:pubmed|PubMed)(?:\.ncbi\.nlm\.nih\.gov/|[:/])|(?:pmid|PMID):)\s*(\d{1,8})\b", re.ASCII)

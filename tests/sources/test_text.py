@@ -172,6 +172,8 @@ def test_arxiv_ids_lose_their_version(text: str, name: str | None) -> None:
         ("210.1234/x", None),
         ("https://doi.org/10.48550/arXiv.2509.02785", None),  # that is the arXiv id
         ("10.5555/" + "a" * 300, None),
+        ("https://doi.org/10.5555/a%00b", None),  # no database takes it, nor the next
+        ("10.5555/a\ud800b", None),
     ],
 )
 def test_dois_are_found_and_lower_case(text: str, name: str | None) -> None:
