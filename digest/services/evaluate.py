@@ -333,7 +333,8 @@ KINDS_OF_TRAITS = {OURS: (prior.traits, prior.TELLING), "words": (prior.words, 0
 @dataclass(frozen=True)
 class PriorReport:
     """*methods*: AUC over all papers, precision among each day's TOP_OF_DAY, how many times the day's base
-    rate that is, and the mean of the chances told for those papers, which should be their precision.
+    rate that is, and the mean of the chances told for those papers, which should be their precision; of the days with
+    FULL papers, some of them picked, if there are any.
     """
 
     learned_until: str
@@ -387,7 +388,7 @@ def _foretold(chances: NDArray[np.float64], truth: NDArray[np.bool_], days: NDAr
     times = [right / truth[which].mean() for right, which in zip(found, full, strict=True)]
     said = [float(chances[top].mean()) for top in best]
     means = {f"precision@{TOP_OF_DAY}": found, "of base": times, "said": said}
-    return {"auc": auc(chances, truth), **{name: float(np.mean(values or [0.0])) for name, values in means.items()}}
+    return {"auc": auc(chances, truth), **{name: float(np.mean(values)) for name, values in means.items() if values}}
 
 
 NEVER = "9999"

@@ -371,6 +371,12 @@ def test_the_prior_foretells_who_is_picked_from_what_was_picked_before(digest, w
     assert "words" in digest("prior", "--listings", written("l.jsonl", rows))[1]
 
 
+def test_days_with_few_papers_have_no_best_to_judge(written):
+    days = [day for day in range(1, 29) for _ in range(60 if day < 21 else 20)]
+    rows = [listed(n, day, *(("agents", "2026-01-01") if n % 9 == 0 else ("proofs",))) for n, day in enumerate(days)]
+    assert [*evaluate.prior_of(written("l.jsonl", rows)).methods["digest"]] == ["auc"]
+
+
 def test_a_prior_with_nothing_to_learn_from_says_what_it_needs(digest, written):
     code, _, error = digest("prior", "--listings", written("l.jsonl", [listed(1, 1, "agents")]))
     assert code != 0
