@@ -32,6 +32,7 @@ class Purpose(StrEnum):
     VOTE = "vote"
     FEED = "feed"
     CONFIRM = "confirm"
+    NEVER = "never"  # the payload is the fingerprint of an address, and who is meant
     MANAGE = "manage"
     PREVIEW = "preview"
     FORM = "form"  # that it was asked for; the payload is when
@@ -39,6 +40,9 @@ class Purpose(StrEnum):
 
 LIFETIME = {Purpose.CONFIRM: timedelta(days=3), Purpose.MANAGE: timedelta(minutes=30)}
 """the other purposes never expire"""
+
+FINGERPRINT = 32
+"""letters of one"""
 
 _VERSION = "1"
 _TOKEN = re.compile(r"1\.([a-z0-9])\.([A-Za-z0-9_-]{1,72})\.([A-Za-z0-9_-]{16})")
@@ -118,7 +122,7 @@ class Links:
 
     def fingerprint(self, canonical_address: str) -> str:
         """What may be kept of an address after it is erased: tells it again, but does not tell what it is (REQ-21)."""
-        return _mac(self._pepper, "address", canonical_address)[:16].hex()
+        return _mac(self._pepper, "address", canonical_address)[: FINGERPRINT // 2].hex()
 
     def return_token(self, digest_id: int) -> str:
         """25 letters and digits for the envelope sender `b+TOKEN@…`; a relay may change their case."""

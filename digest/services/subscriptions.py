@@ -16,7 +16,7 @@ from digest.delivery import Transport
 from digest.delivery.address import canonical, network, normal
 from digest.delivery.verdict import Stop, verdict
 from digest.errors import BadLink, DigestError, Known, NotFound
-from digest.links import Links, Purpose, new_public_id
+from digest.links import FINGERPRINT, Links, Purpose, new_public_id
 from digest.model import WELCOME, Cadence, Interest, Outgoing, Schedule, Standing, State, Subscriber, Topic, Turn
 from digest.rendering.press import letter
 from digest.services.printing import Printing
@@ -33,9 +33,6 @@ FORM_LASTS = timedelta(days=1)
 
 EARLIEST = timedelta(hours=14)
 """by which a day begins in the first zone before it does in UTC"""
-
-ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
-"""before every link was made: none has expired"""
 
 
 @dataclass(frozen=True)
@@ -114,17 +111,20 @@ class Subscriptions:
         consents.record(public_id, "confirmed", now, _kept(proof) | {"token": sign_up.public_id})
         consents.confirm(sign_up, now)
 
+    def refusable(self, token: str) -> tuple[str, str]:
+        """Only looks: the fingerprint of the address that a confirmation mail went to, and what asked for it.
+
+        Raises BadLink. It is never too late to refuse: the link itself has what is needed.
+        """
+        said = self.links.read(token, Purpose.NEVER)
+        return said[:FINGERPRINT], said[FINGERPRINT:]
+
     def never(self, token: str) -> None:
-        """Whoever got a confirmation mail wants none from us, ever; it is never too late to say so. Raises BadLink."""
-        public_id = self.links.read(token, Purpose.CONFIRM, ANY_TIME)
-        sign_up = self.catalog.consents.sign_up(public_id)
-        subscriber = self.catalog.subscribers.by_public_id(public_id)  # outlives the request
-        address = sign_up.address if sign_up else subscriber.address if subscriber else ""
-        if not address:
-            return
-        mark = self.links.fingerprint(canonical(address))
+        """Whoever got a confirmation mail wants none from us, ever. Raises BadLink."""
+        mark, public_id = self.refusable(token)
         self.catalog.consents.suppress(mark, "asked never to be written to", self.clock())
-        if subscriber := self.catalog.subscribers.by_address(address):
+        sign_up, people = self.catalog.consents.sign_up(public_id), self.catalog.subscribers
+        if subscriber := people.by_address(sign_up.address) if sign_up else people.by_public_id(public_id):
             self._end(subscriber, "never")
 
     def preferences(self, token: str) -> Subscriber:
@@ -292,7 +292,8 @@ class Subscriptions:
             token = self.links.sign(Purpose.CONFIRM, sign_up.public_id, at=now)
             base, domain = self.printing.publication.base_url, self.printing.publication.sender.rpartition("@")[2]
             message_id = self.links.message_id(0, sign_up.public_id, "confirm", domain)
-            values = {"confirm_url": f"{base}/confirm/{token}", "never_url": f"{base}/never/{token}"}
+            never = self.links.sign(Purpose.NEVER, sign_up.fingerprint + sign_up.public_id)
+            values = {"confirm_url": f"{base}/confirm/{token}", "never_url": f"{base}/never/{never}"}
             message = self.printing.signed(letter(stationery, sign_up.address, message_id, now, values), now)
             self.catalog.consents.mark(sign_up, "sending", self.clock())
             yield Outgoing(sign_up.id, self.printing.return_path(SIGN_UPS + sign_up.id), sign_up.address, message)

@@ -144,11 +144,7 @@ class Pages:
         return self.page("confirm.html", done=True)
 
     def never(self, token: str) -> Response:
-        try:
-            self.subscriptions.confirmable(token)
-        except BadLink as error:
-            if not error.expired:  # saying no is never too late
-                raise
+        self.subscriptions.refusable(token)
         return self.page("never.html", done=False)
 
     def nevermore(self, token: str, _: Typed) -> Response:

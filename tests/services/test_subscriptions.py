@@ -27,9 +27,9 @@ def mails(app):
     ]
 
 
-def token(mail):
+def token(mail, way="confirm"):
     text = mail.get_body(("plain",)).get_content()
-    return next(word.rpartition("/")[2].rstrip(".") for word in text.split() if "/confirm/" in word)
+    return next(word.rpartition("/")[2].rstrip(".") for word in text.split() if f"/{way}/" in word)
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ def test_all_together_have_a_limit_too(make_app):
 
 
 def test_who_never_wants_mail_is_never_written_to_again(app, confirmation, clock):
-    app.subscriptions.never(confirmation)
+    app.subscriptions.never(token(mails(app)[0], "never"))
     with pytest.raises(BadLink):
         app.subscriptions.confirm(confirmation, PROOF)
     clock.forward(days=2)
@@ -139,6 +139,14 @@ def test_who_never_wants_mail_is_never_written_to_again(app, confirmation, clock
     assert app.subscriptions.post(app.transport) == 0
     with pytest.raises(DigestError, match="must not be written to"):
         app.subscriptions.add("ada@example.org", Interest(), WEEKLY, "she said so")
+
+
+def test_it_is_never_too_late_to_refuse(app, confirmation, clock):
+    clock.forward(days=60)
+    assert app.subscriptions.tidy() == 1
+    app.subscriptions.never(token(mails(app)[0], "never"))
+    ask(app)
+    assert app.subscriptions.post(app.transport) == 0
 
 
 def test_a_flood_of_requests_has_an_end_and_what_was_refused_is_soon_forgotten(app, clock, monkeypatch):
@@ -399,5 +407,5 @@ def test_never_again_holds_for_a_subscriber_whose_request_was_tidied_away(app, c
     app.subscriptions.confirm(confirmation, PROOF)
     clock.forward(days=60)
     app.subscriptions.tidy()
-    app.subscriptions.never(confirmation)
+    app.subscriptions.never(token(mails(app)[0], "never"))
     assert reader(app).standing is Standing.LEFT

@@ -76,6 +76,10 @@ class Subscriptions:
     def confirmable(self, token: str) -> Subscriber:
         return self.preferences(token)
 
+    def refusable(self, token: str) -> None:
+        if token != "old":
+            self._check(token)
+
     def confirm(self, token: str, proof: object) -> None:
         self._check(token)
         self._act("confirm", proof)
