@@ -332,6 +332,9 @@ def test_a_restored_backup_waits_for_a_person(ready, tmp_path):
         ("", ["preview", "--count", "31"], 2, "1 to 30 papers"),
         ("", ["preview", "ada@example.org", "--topics", "x"], 2, "a subscriber, .* or --topics"),
         ("", ["deliveries", "show", "7"], 2, "no delivery 7"),
+        ("", ["deliveries", "show", "9" * 20], 2, "less than or equal"),
+        ("", ["papers", "split", "9" * 20], 2, "less than or equal"),
+        ("", ["resolve", "9" * 20, "--sent"], 2, "less than or equal"),
         ("", ["db", "restore", "nothing.db"], 5, "nothing.db"),
     ],
 )

@@ -10,6 +10,7 @@ import typer
 from digest.cli.terminal import (
     PLAIN,
     Json,
+    Number,
     console,
     day,
     edition_id,
@@ -232,7 +233,7 @@ def deliveries(
 
 
 @deliveries_cli.command("show")
-def deliveries_show(number: int, eml: Annotated[bool, typer.Option("--eml", help="the message")] = False) -> None:
+def deliveries_show(number: Number, eml: Annotated[bool, typer.Option("--eml", help="the message")] = False) -> None:
     """One delivery; with --eml its message again, byte for byte."""
     app = session.app
     found = app.catalog.deliveries.get(number)

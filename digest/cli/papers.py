@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from digest.cli.terminal import PLAIN, Json, say, say_json, say_table, session
+from digest.cli.terminal import PLAIN, Json, Number, say, say_json, say_table, session
 
 cli = typer.Typer(**PLAIN)
 papers_cli = typer.Typer(help="What is known of a paper, and which papers are one.", **PLAIN)
@@ -72,8 +72,8 @@ def papers_merge(
 
 
 @papers_cli.command("split")
-def papers_split(part: Annotated[int, typer.Argument(help="the number of the part, as `papers show` has it")]) -> None:
-    """Undo the merge that made a paper part of another, for good: the sources will not merge them again."""
+def papers_split(part: Number) -> None:
+    """Undo the merge that made a paper (its number, as `papers show` has it) part of another, for good."""
     whole = session.app.catalog.papers.split(part, session.now())
     say(f"{part} is a paper of its own again, beside {whole}")
 

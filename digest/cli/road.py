@@ -135,7 +135,7 @@ def retry(
 
 @cli.command()
 def resolve(
-    number: Annotated[int, typer.Argument(metavar="ID")],
+    number: Annotated[int, typer.Argument(metavar="ID", max=2**31 - 1)],
     sent: Annotated[bool, typer.Option("--sent", help="it arrived")] = False,
     resend: Annotated[bool, typer.Option("--resend", help="send the same message once more")] = False,
     drop: Annotated[bool, typer.Option("--drop", help="leave it")] = False,

@@ -40,6 +40,7 @@ class Session:
 
 
 session = Session()
+Number = Annotated[int, typer.Argument(metavar="ID", min=1, max=2**31 - 1)]
 Json = Annotated[bool, typer.Option("--json", help="print JSON for scripts")]
 
 
