@@ -202,7 +202,7 @@ def _told(event: Event) -> Claim:
     what = _EVENTS.get(event.event)
     if event.event is Told.BOUNCED:
         what = _WHAT.get(event.blame, What.SOFT)
-    names = tuple(filter(None, (*event.ours, event.message_id.strip("<>"))))
+    names = tuple(filter(None, (*event.ours, event.message_id.strip("<>")))) if what else ()  # most need no look
     return Claim((), names, what, f"{event.event}: {veiled(event.response or event.description or event.reason)}")
 
 

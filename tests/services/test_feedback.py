@@ -470,8 +470,9 @@ def test_a_certificate_is_fetched_once_for_a_million_messages(app):
     assert len(app.http.asked) == 1
 
 
-def test_opens_and_deferrals_teach_nothing(app, sent):
+def test_opens_and_deferrals_teach_nothing_and_are_not_looked_up(app, sent, monkeypatch):
     (digest,) = sent()
+    monkeypatch.setattr(app.links, "named", lambda name: pytest.fail(f"{name} was looked up"))
     told = [
         Event(what, ours=(digest.message_id,)) for what in (Told.OPENED, Told.DEFERRED, Told.DELIVERED, Told.REJECTED)
     ]
