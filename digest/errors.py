@@ -15,13 +15,14 @@ class DigestError(Exception):
 
 
 class SourceError(DigestError):
-    """A source could not be read. *name* is the source as `config.yaml` calls it."""
+    """A source could not be read. *name* is the source as `config.yaml` calls it, *status* what its server answered."""
 
     exit_code = 3
 
-    def __init__(self, message: str, *, name: str = "") -> None:
+    def __init__(self, message: str, *, name: str = "", status: int = 0) -> None:
         super().__init__(message)
         self.name = name
+        self.status = status
 
     def __str__(self) -> str:
         return f"{self.name}: {self.args[0]}" if self.name else str(self.args[0])

@@ -35,9 +35,8 @@ class GithubStarsSource:
     def fetch(self, http: Http, memory: Memory) -> Batch:
         http = http.bearing(self.token) if self.token else http
         listings, warnings, failures = list[Listing](), list[str](), 0
-        for paper in memory.known[: self.most]:
-            if not (repository := _REPOSITORY.fullmatch(paper.links["code"])):
-                continue
+        linked = [(paper, _REPOSITORY.fullmatch(paper.links["code"])) for paper in memory.known]
+        for paper, repository in [(paper, found) for paper, found in linked if found][: self.most]:
             try:
                 stars = {"stars": self._stars(http, *repository.groups())}
                 listings.append(replace(paper, source=self.name, signals=stars))
@@ -53,7 +52,12 @@ class GithubStarsSource:
 
     def _stars(self, http: Http, owner: str, name: str) -> float:
         accept = "application/vnd.github+json"
-        answer = http.get(f"{self.url}/repos/{owner}/{name}", accept=accept, internal=self.internal)
+        try:
+            answer = http.get(f"{self.url}/repos/{owner}/{name}", accept=accept, internal=self.internal)
+        except SourceError as error:
+            if error.status == 404:  # removed, or not public yet
+                return 0.0
+            raise
         return float(max(0, part(loaded(answer, dict, "answer of GitHub"), "stargazers_count", int)))
 
 

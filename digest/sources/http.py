@@ -164,7 +164,7 @@ class Http:
             raise _Later(f"asks for patience ({said})", _seconds(head.get("retry-after", "")))
         if status not in (200, 304):
             hint = "the server is in trouble, the next collection tries again" if status >= 500 else "check the address"
-            raise SourceError(f"{url} answered {said}; {hint}")
+            raise SourceError(f"{url} answered {said}; {hint}", status=status)
         chunks = _decoded(response.iter_raw(), head.get("content-encoding", ""), url)
         body = self._whole(chunks, url) if status == 200 else b""
         kind, etag, modified = head.get("content-type", ""), head.get("etag"), head.get("last-modified")

@@ -42,6 +42,16 @@ def test_after_a_few_failures_github_is_left_alone(body: bytes) -> None:
     assert len(http.asked) == 3
 
 
+def test_what_is_gone_or_elsewhere_keeps_nobody_waiting(server: Server) -> None:
+    server.says("/repos/b/c", json.dumps({"stargazers_count": 3}).encode())
+    for name in "xyz":
+        server.says(f"/repos/gone/{name}", status=404)
+    codes = ["gitlab.com/a/b"] * 9 + [f"github.com/gone/{name}" for name in "xyz"] + ["github.com/b/c"]
+    known = [paper(f"https://{code}") for code in codes]
+    found = fetch(Http("test"), *known, url=server.address(""), most=4, internal=True)
+    assert ([one.signals["stars"] for one in found.listings], found.complete) == ([0, 0, 0, 3], True)
+
+
 def test_a_token_goes_to_github_and_not_where_it_redirects(server: Server) -> None:
     with Server() as other:
         elsewhere = other.address("/repos/ada/engine").replace("127.0.0.1", "localhost")
