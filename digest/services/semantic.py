@@ -47,12 +47,13 @@ class Semantic:
         keys = [blake2b(text.encode("utf-8", "replace"), key=salt[-64:], digest_size=16).digest() for text in texts]
         try:
             known = self._known(dict(zip(keys, texts, strict=True)))
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise InputError(f"{error}; without this file it is made again", file=str(self.kept)) from error
         numbers = np.frombuffer(b"".join(known[key] for key in keys), np.float16).astype(np.float32)
         return numbers.reshape(len(texts), -1) if texts else np.zeros((0, 1), dtype=np.float32)
 
     def _known(self, texts: dict[bytes, str]) -> dict[bytes, bytes]:
+        self.kept.touch(0o600)  # readers' own words are among the texts
         with closing(sqlite3.connect(self.kept, timeout=60)) as db:
             db.execute("create table if not exists vectors (key blob unique, vector blob)")
             known = {key: found[0] for key in texts if (found := db.execute(_ONE, [key]).fetchone())}

@@ -45,6 +45,7 @@ def test_texts_that_mean_the_same_have_vectors_that_point_the_same_way(meaning):
 
 def test_each_text_is_computed_once_also_by_the_next_who_asks(meaning, monkeypatch):
     first = meaning(["cat", "stars", "cat"])
+    assert meaning.kept.stat().st_mode & 0o777 == 0o600
     again = Semantic(meaning.model, meaning.kept)
     monkeypatch.setattr(again, "_vectors", lambda texts: pytest.fail("computed again"))
     assert np.array_equal(again(["cat", "stars", "cat"]), first)
