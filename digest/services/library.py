@@ -29,6 +29,9 @@ KEPT = timedelta(minutes=10)
 LONGEST = 300
 """characters of a question that are read"""
 
+GUESSED = 8
+"""words of one without an answer for which others are suggested: each is compared with all that titles have"""
+
 
 @dataclass(frozen=True)
 class Hit:
@@ -91,8 +94,8 @@ class Library:
         if hits:
             return Found(hits[:most], [])
         words = {word for card in shelf.cards for word in re.findall(r"\w{4,}", card.title.casefold())}
-        meant = [near for word in set(query.casefold().split()) for near in get_close_matches(word, words, 2, 0.75)]
-        return Found([], sorted(meant))
+        asked = query.casefold().split()[:GUESSED]
+        return Found([], sorted({near for word in asked for near in get_close_matches(word, words, 2, 0.75)}))
 
     def similar(self, texts: Sequence[tuple[str, float]], without: Collection[int], most: int = 5) -> list[Hit]:
         """Papers about the same as these texts, each with its weight, *without* some."""

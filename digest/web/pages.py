@@ -73,7 +73,7 @@ class Pages:
             "/u/{token}": self.leave,
             "/editions": self.edition,
             "/editions/{day}": self.edition,
-            "/papers/{name}": self.paper,
+            "/papers/{name:path}": self.paper,
             "/search": self.search,
             "/vote/{token}/{name}": self.reader,
             "/vote/{token}/{name}/{way}": self.ballot,

@@ -136,12 +136,12 @@ class Editions:
 
 
 class Library:
-    """Knows the paper 7."""
+    """Knows the paper 7, also by its DOI."""
 
     hits = (Hit(item(8, HOSTILE).candidate.card, 0.5),)
 
     def page(self, name: str) -> Page:
-        if name != "7":
+        if name not in ("7", "10.1000/7"):
             raise NotFound(f"there is no paper {name}")
         return Page(item(7, "Attention is mostly what you need").candidate, {"upvotes": 48}, list(self.hits))
 

@@ -166,6 +166,7 @@ def test_a_paper_has_a_page_with_links_signals_and_papers_like_it(web, hostile):
     assert 'href="/papers/8"' in page
     assert hostile not in page
     assert "<form" not in page, "who votes has a link of their own"
+    assert web.get("/papers/10.1000/7").text == page
 
 
 @pytest.mark.parametrize("path", ["/papers/8", "/papers/" + "9" * 5000, "/papers/owls", "/vote/good/8/up"])
