@@ -21,7 +21,6 @@ from digest.model import Outcome, Outgoing, Phase
 Tls = Literal["starttls", "implicit", "none"]
 PROMPT = 0.1
 """seconds: a server that thinks longer about a message gets the next envelope when it has answered"""
-_DOT_AT_LINE = re.compile(rb"\n\.")  # half the time of `in`, on every message
 _ODD = re.compile(r"[^!-*,-<>-~]")
 
 
@@ -348,7 +347,7 @@ class Line(smtplib.SMTP):
 
 def stuffed(message: bytes) -> bytes:
     """The message as it travels before the final dot: dots doubled where they begin a line (RFC 5321, 4.5.2)."""
-    if message.startswith(b".") or _DOT_AT_LINE.search(message):
+    if message.startswith(b".") or message.rfind(b"\n.") >= 0:  # half the time of `in`, on every message
         message = re.sub(rb"(?m)^\.", b"..", message)
     return message if message.endswith(b"\r\n") else message + b"\r\n"
 
