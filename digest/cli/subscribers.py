@@ -92,9 +92,9 @@ def subscribers_list(json: Json = False) -> None:
     for reader in found:
         interest, schedule = reader.interest, reader.schedule
         wants = [names[topic] for topic in interest.topics] + [f"“{text}”" for text in interest.texts]
-        when = schedule.cadence, f"{schedule.hour}:00", schedule.zone
-        rows.append((reader.address, reader.standing, *when, ", ".join(wants)))
-    say_table(("address", "standing", "cadence", "hour", "zone", "interests"), rows)
+        when = f"{schedule.cadence} {schedule.hour}:00 {schedule.zone}"
+        rows.append((reader.address, reader.standing, when, ", ".join(wants)))
+    say_table(("address", "standing", "when", "interests"), rows)
 
 
 @subscribers_cli.command("import")
