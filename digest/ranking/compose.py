@@ -185,10 +185,11 @@ class Ranker:
         asking = np.concatenate([named.wishes for named in wants.named[: len(FEATURES)]])
         open_ = np.bincount(asking, minlength=len(wishes)) == 0  # for whatever is trending
         steerings = {id(wish.steering): wish.steering for wish in wishes}  # many share one: quicker than its hash
-        keys = [(id(wish.steering), wish.whole, wish.after, o) for wish, o in zip(wishes, open_.tolist(), strict=True)]
+        each = zip(wishes, open_.tolist(), strict=True)
+        keys = [(id(wish.steering), wish.whole, wish.after, anything) for wish, anything in each]
         numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
         which = np.array([*map(numbers.__getitem__, keys)])
-        ways = [self._way((steerings[key], whole, after, o)) for key, whole, after, o in numbers]
+        ways = [self._way((steerings[key], whole, after, anything)) for key, whole, after, anything in numbers]
         near, far, told, least, quota, explore = map(np.array, zip(*ways, strict=True))
         return _Ways(which, near, far, told, least.astype(np.float32)[which], quota[which], explore[which])
 

@@ -91,5 +91,5 @@ class Choosing:
     def wish(self, edition: Edition, reader: Subscriber, now: datetime, past: Digest | None = None) -> Wish:
         """What their next digest asks of an edition; with *past*, what that one would ask if it were composed again."""
         turn = Turn(past.turn, now) if past else self.catalog.subscribers.turn(reader.id) or Turn("", now)
-        known, (now, before) = Past(self.catalog, edition), (past.date, past.date) if past else (now, END)
-        return self.wishes(known, [reader], [turn], now, before)[0]
+        now, before = (past.date, past.date) if past else (now, END)
+        return self.wishes(Past(self.catalog, edition), [reader], [turn], now, before)[0]

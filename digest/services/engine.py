@@ -7,7 +7,6 @@ from typing import Protocol
 ChunkId = str
 """names at most a minute of work; the ledger makes running a chunk twice harmless"""
 
-
 Task = Callable[[ChunkId], object]
 
 

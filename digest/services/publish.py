@@ -247,9 +247,9 @@ class _Round:
     writing: Future[int] | None = None
 
     def __post_init__(self) -> None:
-        catalog, self.edition = self.service.catalog, self.service.edition()
+        catalog, edition = self.service.catalog, self.service.edition()
         self.waits_from = self.service.waits_from(self.service.clock())
-        self.past = Past(catalog, self.edition) if self.edition else None
+        self.past = Past(catalog, edition) if edition else None
         self.topics = catalog.topics.all()
         self.template = cache(self.service.template)
 
@@ -273,16 +273,14 @@ class _Round:
         due = self.service.catalog.subscribers.due(now, int(first), int(last))
         missed = [d for d in due if d.turn.due < now - LATE and d.turn.label != WELCOME]
         composed = [_skipped(d, Skipped.TOO_LATE, now) for d in missed]
-        if self.past:
-            gone = {d.id for d in missed}
-            timely = [d for d in due if d.turn.due < self.waits_from and d.id not in gone]
-            composed += self.digests(self.past, timely, now)
-        return composed
+        gone = {d.id for d in missed}
+        timely = [d for d in due if d.turn.due < self.waits_from and d.id not in gone]
+        return composed + self.digests(self.past, timely, now) if self.past and timely else composed
 
     def digests(self, past: Past, due: Sequence[Due], now: datetime) -> list[Composed]:
         choosing, edition = self.service.choosing, past.edition
         wishes = choosing.wishes(past, due, (d.turn for d in due), now)
-        picked = choosing.picked(edition, due, wishes, self.topics) if due else []
+        picked = choosing.picked(edition, due, wishes, self.topics)
         empty = [d.id for d, picks in zip(due, picked, strict=True) if len(picks) < d.minimum]
         silence = self.service.catalog.deliveries.empty_turns(empty, now - MEMORY) if empty else {}
         frozen = self.service.freezing(edition, now, self.template)
