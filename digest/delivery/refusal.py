@@ -45,15 +45,18 @@ UNKNOWN_USER = either(
     r"\brecipient address rejected: access denied\b",  # Exchange Online: not in the directory
     r"destinataire (?:invalide|inconnu)|utilisateur inconnu",
     r"unbekannter? (?:empfänger|benutzer)|(?:empfänger|benutzer) unbekannt",
+    r"(?:postfach|mailbox|adresse) existiert nicht",
     r"usuario (?:desconocido|inexistente|no existe)|usuário (?:desconhecido|inexistente)|utente sconosciuto",
     r"пользовател\w+ не (?:найден|существует)",
-    r"宛先が見つか|リストにありません|見つかりません|用户不存在|收件人不存在",
+    r"宛先が見つか|リストにありません|見つかりません|用户不存在|收件人(?:邮件地址)?(?:（[^）]{1,99}）)?不存在",
+    r"#5\.1\.0 address rejected",  # Cisco's: not in the directory
 )
 _NO_SUCH_HOST = either(
     r"\b(?:host|domain)(?: or domain)?(?: name)? (?:(?:is )?unknown|not found|does not exist)\b",
     r"\b(?:unknown|no such|invalid|unrouteable|bad destination) (?:host|domain|mail domain|system)\b",
     r"\baccount or domain may not exist\b",
-    r"\bnxdomain\b|\bunrouteable address\b|\bname or service not known\b",
+    r"\bnxdomain\b|\bunrouteable address\b|\bname or service not known\b|does not accept mail \(nullmx\)",
+    r"\brequested (?:mail )?action (?:not taken|aborted)[:,] mailbox (?:unavailable|not found)",
 )
 _FOR_NOW = either(r"\btry again\b|\btemporar|\btimed out\b")
 _ABOUT_US = either(
@@ -61,6 +64,7 @@ _ABOUT_US = either(
     r"\bspam|\bvirus|black ?-?list|block ?-?list|\bblocked\b|suspicious|unsolicited",
     r"\bpolic(?:y|ies)\b|\brelay(?:ing)?\b|unauthenticated|not (?:allowed|authorized|permitted)|access denied",
     r"\bsender\b.{0,60}\b(?:rejected|denied|invalid|unknown|does not exist)|domain of sender|(?:after|to) MAIL FROM",
+    r"invalid dns|sender.{0,40} null ?mx",
     r"too (?:many|large|big)|size (?:exceeds|limit)|message size|line limit|content|\bnot (?:a )?member",
     r"transaction failed|protocol|syntax|8-?bit|header",
 )
@@ -69,6 +73,7 @@ _FULL = either(
     r"\bover ?quota\b|\bquota exceeded\b|\b(?:mailbox|disk|storage|mail) (?:is )?(?:full|quota)",
     r"insufficient (?:disk|system) (?:space|storage)|space (?:is )?not enough",
     r"exceeded (?:(?:the|its|his) )?(?:local limit|storage|quota)",
+    r"casella piena|boîte .{0,40}\bpleine|(?:postfach|mailbox) .{0,20}\bvoll\b|邮箱(?:已满|空间不足)",
 )
 
 

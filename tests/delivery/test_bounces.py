@@ -95,6 +95,96 @@ def test_a_report_that_names_nobody_is_for_a_person():
     assert read(b"From: mailer-daemon@x.org\nSubject: failure notice\n\nIt was not delivered.").kind is Kind.UNREADABLE
 
 
+def reported(*fields: str, charset: str = "utf-8") -> Report:
+    """A report of *fields* on one recipient, in octets of a *charset* that it does not tell."""
+    head = "Content-Type: multipart/report; boundary=cut\n\n--cut\nContent-Type: message/delivery-status\n"
+    return read("\n".join((head, "Reporting-MTA: dns; mx.example.net\n", *fields, "\n--cut--\n")).encode(charset))
+
+
+def letter(subject: str, body: str, *, sender: str = "MAILER-DAEMON@mx.example.net", headers: str = "") -> Report:
+    head = f"From: {sender}\nSubject: {subject}\n{headers}Content-Type: text/plain; charset=utf-8\n\n"
+    return read((head + body).encode())
+
+
+def test_a_delay_that_names_its_recipient_in_a_header_is_no_bounce():
+    subject, who = "Delivery Status Notification (Delay)", "X-Failed-Recipients: reader@example.net\n"
+    told = letter(subject, "Message will be retried for 2 more day(s)", headers=who)
+    assert (told.kind, blamed(told)) == (Kind.DELAY, [("reader@example.net", "", "soft")])
+
+
+def test_a_report_without_action_and_status_is_read_by_the_servers_words():
+    told = reported("Final-Recipient: rfc822; reader@example.net", "Diagnostic-Code: smtp; 550 5.1.1 user unknown")
+    assert (told.kind, blamed(told)) == (Kind.BOUNCE, [("reader@example.net", "5.1.1", "hard")])
+
+
+@pytest.mark.parametrize(
+    ("words", "charset"),
+    [
+        ("Unbekannter Empfänger", "iso-8859-1"),
+        ("宛先が見つかりません", "iso-2022-jp"),
+        ("пользователь не найден", "utf-8"),
+    ],
+)
+def test_words_beyond_ascii_are_read_though_no_charset_is_told(words: str, charset: str):
+    fields = "Action: failed", "Status: 5.0.0", f"Diagnostic-Code: smtp; 550 {words}"
+    told = reported("Final-Recipient: rfc822; reader@example.net", *fields, charset=charset)
+    assert [(failed.blame, failed.reason) for failed in told.recipients] == [("hard", f"550 {words}")]
+
+
+def test_words_in_another_charset_than_they_claim_are_read():
+    head = "From: postmaster@firma.example\nSubject: Unzustellbar: Papers\nContent-Type: text/plain; charset=utf-8\n\n"
+    told = read(f"{head}Empfänger: reader@example.net\nGrund: Empfänger unbekannt\n".encode("iso-8859-1"))
+    assert blamed(told) == [("reader@example.net", "", "hard")]
+
+
+@pytest.mark.parametrize(
+    ("subject", "body", "blame"),
+    [
+        ("Unzustellbare E-Mail", "<reader@example.net>:\nDie Mailbox existiert nicht.", "hard"),
+        ("Mancato recapito del messaggio", "<reader@example.net>: casella piena", "soft"),
+        ("Недоставленное сообщение", "<reader@example.net>: пользователь не найден", "hard"),
+        ("系统退信", "您的邮件被退回。\n收件人：<reader@example.net>\n原因：用户不存在", "hard"),
+        ("系统退信", "收件人：reader@example.net\n收件人邮件地址（reader@example.net）不存在", "hard"),
+        ("メール配信エラー", "<reader@example.net>\n\n宛先が見つかりません。", "hard"),
+    ],
+)
+def test_bounces_are_read_in_the_languages_of_those_who_send_them(subject: str, body: str, blame: str):
+    told = letter(subject, body, headers="Auto-Submitted: auto-replied\n")
+    assert [(failed.address, failed.blame) for failed in told.recipients] == [("reader@example.net", blame)]
+
+
+@pytest.mark.parametrize(
+    "subject",
+    ["Automatische Antwort: Papers", "Absent du bureau", "自動応答: Papers", "自動回覆: Papers", "자동 회신: Papers",
+     "Automatyczna odpowiedź: Papers", "Автоматический ответ: Papers", "Fuera de la oficina", "Fuori sede"],
+)  # fmt: skip
+def test_answering_machines_speak_many_languages(subject: str):
+    assert letter(subject, "…", sender="reader@example.net").kind is Kind.AUTO_REPLY
+
+
+def test_a_receipt_that_a_mail_was_read_or_thrown_away_is_a_machines_answer():
+    head = "From: reader@example.net\nContent-Type: multipart/report; boundary=cut\n\n--cut\n"
+    part = "Content-Type: message/disposition-notification\n\nFinal-Recipient: rfc822;reader@example.net\n"
+    assert read(f"{head}{part}Disposition: automatic-action/MDN-sent-automatically; deleted\n".encode()).kind is (
+        Kind.AUTO_REPLY
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "blame"),
+    [
+        ("550 5.5.0 Requested action not taken: mailbox unavailable (S2017062302)", "hard"),  # Outlook.com
+        ("550 Requested action not taken: mailbox unavailable invalid DNS MX or A/AAAA resource record", "ours"),
+        ("Domain example.net does not accept mail (nullMX)", "hard"),  # Postfix, as 5.1.0
+        ("550 5.7.27 Sender address has null MX", "ours"),
+        ("550 #5.1.0 Address rejected.", "hard"),  # Cisco
+    ],
+)
+def test_what_large_systems_say_of_an_unknown_user_is_not_taken_for_a_word_about_us(words: str, blame: str):
+    fields = "Action: failed", "Status: 5.0.0", f"Diagnostic-Code: smtp; {words}"
+    assert reported("Final-Recipient: rfc822; reader@example.net", *fields).recipients[0].blame == blame
+
+
 def test_thirty_megabytes_are_read_as_far_as_a_report_reaches():
     raw = (HERE / "qmail.eml").read_bytes() + b"papers and more papers\n" * 1_300_000
     assert blamed(read(raw)) == [("reader@example.net", "5.1.1", "hard")]

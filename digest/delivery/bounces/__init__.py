@@ -39,7 +39,9 @@ def _told(mail: Mail) -> tuple[Kind, tuple[Failed, ...]]:
     if kind and failed:
         return kind, failed
     if named := prose.failed_in_header(mail):
-        return Kind.BOUNCE, _each(mail, named)
+        return Kind.DELAY if prose.is_delay(mail) else Kind.BOUNCE, _each(mail, named)
+    if mail.disposed and not prose.is_failure(mail):
+        return Kind.AUTO_REPLY, ()
     reported = bool(mail.fields) or mail.message.get_content_type() == "multipart/report"
     if prose.is_auto_reply(mail) and not (reported or prose.is_delay(mail)):
         return Kind.AUTO_REPLY, ()

@@ -44,9 +44,15 @@ def _behind(address: str, words: str) -> str:
 
 def _action(block: Message) -> Kind | None:
     word = "".join(plain(block.get("Action", "")).lower().split()[:1]).strip(";,.()")
-    if not word and block.get("Status"):
-        word = "failed" if plain(block["Status"]).startswith("5") else "delayed"
+    if not word and (status := _status(block)):
+        word = "failed" if status.startswith("5") else "delayed"
     return next((kind for name, kind in _ACTIONS.items() if word.startswith(name[:4])), None) if word else None
+
+
+def _status(block: Message) -> str:
+    """As it is told, or as the server's words tell it."""
+    words = plain(block.get("Diagnostic-Code", ""))
+    return plain(block.get("Status", "")) or status_in(words) or class_in(words)
 
 
 def _address(block: Message) -> str:

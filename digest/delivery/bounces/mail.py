@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from email import message_from_bytes, message_from_string
-from email.header import decode_header, make_header
+from email.header import Header, decode_header, make_header
 from email.message import Message
 from functools import cached_property
 from html import unescape
@@ -20,10 +20,10 @@ MOST = 50
 NOTICE = 40_000
 """characters of text in which a reason is looked for"""
 
-NAMED = r"""([^\s<>()\[\]"',:;@\\=]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8})(?![\w-]|\.\w)"""
+NAMED = r"""([^\s<>()\[\]"',:;@\\=，：；（）【】「」]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8})(?![\w-]|\.\w)"""
 """an address inside a pattern; short enough that no text can make the search slow"""
 
-ADDRESS = re.compile(r"""(?<![^\s<>()\[\]"',:;=])""" + NAMED)
+ADDRESS = re.compile(r"""(?<![^\s<>()\[\]"',:;=，：；（）【】「」])""" + NAMED)
 TOKEN = re.compile(r"(?<![\w.+-])b\+([A-Za-z0-9]{1,62})@", re.IGNORECASE)
 _MESSAGE_ID = re.compile(r"<([^\s<>@]{1,200}@[^\s<>@]{1,200})>")
 _RETURNED = either(
@@ -36,6 +36,9 @@ _RETURNED = either(
 )
 _TAG = re.compile(r"<(?:/?[a-z!][^<>@]{0,500})>", re.IGNORECASE)
 _BREAK = re.compile(r"<(?:br|/?p|/?div|/?tr|/?li|/?h\d)\b[^<>]{0,200}>", re.IGNORECASE)
+_BLANK = re.compile(rb"\n[ \t]*\n")
+_JIS = "\x1b$"
+"""how Japanese begins in ISO-2022-JP"""
 _REPORTS = ("message/delivery-status", "message/global-delivery-status")
 
 
@@ -67,15 +70,20 @@ class Mail:
     @cached_property
     def scattered(self) -> list[Message]:
         """Such blocks wherever they stand: in broken MIME, in text, in a report that was wrapped once more."""
-        lines = self.source.decode("utf-8", "replace").replace("\r\n", "\n")
-        found = (b for b in re.split(r"\n[ \t]*\n", lines) if "\nfinal-recipient:" in f"\n{b}".lower())
-        return [message_from_string(block) for block in islice(found, MOST)]
+        split = _BLANK.split(self.source.replace(b"\r\n", b"\n"))
+        found = (block for block in split if b"\nfinal-recipient:" in b"\n" + block.lower())
+        return [message_from_bytes(block) for block in islice(found, MOST)]
 
     @cached_property
     def feedback(self) -> list[Message]:
         """The fields of feedback reports (RFC 5965)."""
         found = [part for part in self.parts if part.get_content_type() == "message/feedback-report"]
         return [block for part in found for block in blocks(part)]
+
+    @property
+    def disposed(self) -> bool:
+        """Somebody's program tells that it was read, or thrown away unread (RFC 8098)."""
+        return any(part.get_content_type() == "message/disposition-notification" for part in self.parts)
 
     @cached_property
     def notice(self) -> str:
@@ -132,9 +140,21 @@ _TO = {"to", "cc", "delivered-to", "x-original-to", "envelope-to", "x-envelope-t
 def plain(value: object) -> str:
     """A header's text, decoded, on one line."""
     raw = str(value)
+    if isinstance(value, Header):  # bytes beyond ASCII, of which nobody says what they mean
+        raw = "".join(decoded(octets) for octets, _ in decode_header(value))
+    elif _JIS in raw:
+        raw = decoded(raw.encode("ascii", "replace"))
     with suppress(ValueError, LookupError):  # LookupError: an unknown charset
         raw = str(make_header(decode_header(raw))) if "=?" in raw else raw
     return " ".join(raw.split())
+
+
+def decoded(octets: bytes, charset: str = "utf-8") -> str:
+    """As they are said to be where they are, else as they may be."""
+    for name in ("iso-2022-jp" if _JIS.encode() in octets else charset, "utf-8"):
+        with suppress(LookupError, ValueError):
+            return octets.decode(name)
+    return octets.decode("latin-1")
 
 
 def text(part: Message) -> str:
@@ -142,11 +162,7 @@ def text(part: Message) -> str:
     payload = part.get_payload(decode=True)
     if not isinstance(payload, bytes):
         return ""
-    charset = part.get_content_charset("utf-8")
-    try:
-        words = payload.decode(charset, "replace")
-    except (LookupError, ValueError):
-        words = payload.decode("latin-1")
+    words = decoded(payload, part.get_content_charset("utf-8"))
     if part.get_content_subtype() == "html" or "<br>" in words.lower():
         words = unescape(_TAG.sub("", _BREAK.sub("\n", words)))
     return words
@@ -164,8 +180,8 @@ def blocks(part: Message) -> list[Message]:
         glued["Content-Transfer-Encoding"] = str(part["Content-Transfer-Encoding"])
         glued.set_payload("\n".join(str(block) for block in payload))
         words = glued.get_payload(decode=True)
-    lines = words.decode("utf-8", "replace").replace("\r\n", "\n") if isinstance(words, bytes) else ""
-    return [message_from_string(block) for block in re.split(r"\n[ \t]*\n", lines.strip())]
+    lines = words.replace(b"\r\n", b"\n").strip() if isinstance(words, bytes) else b""
+    return [message_from_bytes(block) for block in _BLANK.split(lines)]
 
 
 def _outside(message: Message) -> Iterator[Message]:

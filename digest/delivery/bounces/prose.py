@@ -15,6 +15,11 @@ _FAILURE = either(
     r"\breturned (?:mail|to sender)\b|\breturn(?:ing|ed) message to sender\b|\bfailure notice\b|\bmail system error\b",
     r"\bdid not (?:reach|receive)\b|\b(?:was|were|been) (?:\w+ )?(?:rejected|refused|returned|bounced)\b",
     r"\buser unknown\b|\bunknown user\b|\baddress(?:es|\(es\))? (?:\w+ )?(?:fail|had)",
+    r"unzustellbar|nicht (?:zugestellt|übermittelt)|fehl\w{0,12} .{0,20}zustellung|zustellung .{0,60}fehlgeschlagen",
+    r"non remis|pas (?:pu être|été) (?:remis|délivré|distribué)|échec de la (?:remise|distribution)",
+    r"mancato recapito|non (?:è stato )?(?:consegnato|recapitato)|impossibile (?:consegnare|recapitare)",
+    r"no se (?:ha podido|pudo|puede) entregar|não (?:foi )?entregue|недоставл|не может быть (?:отправлено|доставлено)",
+    r"退信|被退回|投递失败|无法送达|無法傳送|配信(?:エラー|できま|に失敗)|送信できま|配達できま",
 )
 _DAEMON = either(
     r"mailer-daemon|post_?master|mail ?deliver|mail ?daemon|mdaemon|system administrator|<>|^$",
@@ -30,11 +35,14 @@ _AWAY = either(
     r"^(?:(?:re|aw|fwd?): ?){0,3}(?:auto(?:mat(?:ic|ed|ische))?[- ]?(?:reply|response|antwort|respuesta|svar))",
     r"^(?:(?:re|aw|fwd?): ?){0,3}(?:out of (?:the )?office|away (?:from|until)|(?:on )?vacation|abwesen|abwesenheit)",
     r"^(?:(?:re|aw|fwd?): ?){0,3}(?:réponse auto|respuesta auto|risposta auto|resposta auto|automatisch antwoord)",
-    r"^(?:自動返信|自动回复)",
+    r"^(?:(?:re|aw|fwd?): ?){0,3}(?:automat\w{2,5} (?:odpowied|svar|vastaus|odpověď)|автоматический ответ|автоответ)",
+    r"^(?:absent|absence|fuera de|fuori (?:sede|ufficio)|ausência)\b",
+    r"^(?:自動(?:返信|応答|回覆)|自动(?:回复|答复)|不在(?:通知|のお知らせ)|자동 ?(?:회신|응답))",
 )
 _NAMED = (
     either(
-        r"^[\W_]{0,8}(?:(?:final|original|failed)[- ]?)?(?:recipient|error-for)s?: {0,8}"
+        r"^[\W_]{0,8}(?:(?:(?:final|original|failed)[- ]?)?(?:recipient|error-for)s?"
+        r"|empfänger|destinat(?:aire|ario)|получатель|收件人|宛先)[:：] {0,8}"
         r"(?:rfc822; ?)?[<\[]{0,2}(?:smtp:)?" + NAMED
     ),
     either(r"\bRCPT TO: {0,4}<?" + NAMED),
