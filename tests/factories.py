@@ -1,7 +1,10 @@
 """Values with defaults; a test says only what matters to it."""
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 
 from digest.model import (
     Batch,
@@ -86,3 +89,9 @@ def digest(subscriber=1, turn="2026-01-16", picks=(), **fields):
         "date": NOW, "deadline": NOW + timedelta(days=1),
     }  # fmt: skip
     return Digest(0, subscriber, turn, picks=tuple(picks), **{**defaults, **fields})
+
+
+def as_before(path):
+    """A database with the oldest schema that is upgraded."""
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(Path(__file__).with_name("data").joinpath("schema-0002.sql").read_text())

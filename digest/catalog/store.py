@@ -39,6 +39,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, Pending
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import StaticPool
 
+from digest.catalog.tables import metadata
 from digest.errors import Busy, CatalogError, ConfigError
 
 T = TypeVar("T")
@@ -108,8 +109,8 @@ class Store:
                 db.execute(select(func.pg_advisory_unlock_all()))
             db.close()
 
-    def create(self, version: str = "head") -> None:
-        """Make the database file (0600) and bring the schema to *version*, the newest."""
+    def create(self) -> None:
+        """Make the database file (0600) and its tables, or bring those of an earlier version to the newest."""
         if self.path:
             self._touch(self.path)
         from alembic import command  # only here: it costs as much to import as all the rest
@@ -119,7 +120,11 @@ class Store:
         config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
         with self.translated(), self.engine.connect() as db, db.execution_options(immediate=True).begin():
             config.attributes["connection"] = db
-            command.upgrade(config, version)
+            if "alembic_version" in inspect(db).get_table_names():
+                command.upgrade(config, "head")
+            else:
+                metadata.create_all(db)
+                command.stamp(config, "head")
 
     def version(self) -> str | None:
         """The schema's version; None for a database without one."""

@@ -1,4 +1,4 @@
-"""The tables, in the order in which data reaches them. Changed only with a migration (`catalog/migrations`)."""
+"""The tables, in the order in which data reaches them. Whoever changes one adds a migration for older databases."""
 
 from datetime import UTC, datetime
 from functools import lru_cache

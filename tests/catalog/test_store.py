@@ -7,7 +7,7 @@ from time import sleep
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from factories import NOW, subscriber
+from factories import NOW, as_before, subscriber
 from sqlalchemy import text
 
 from digest.catalog import Catalog
@@ -20,9 +20,13 @@ no_root = pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywher
 
 
 @pytest.mark.filterwarnings("ignore:.*expression-based index")
-def test_the_migrations_make_exactly_the_tables_that_the_program_uses(catalog):
-    with catalog.store.engine.connect() as db:
+def test_the_migrations_make_exactly_the_tables_that_the_program_uses(tmp_path):
+    as_before(tmp_path / "old.db")
+    store = Store(f"sqlite:///{tmp_path / 'old.db'}")
+    store.create()
+    with store.engine.connect() as db:
         assert compare_metadata(MigrationContext.configure(db), metadata) == []
+    store.engine.dispose()
 
 
 def test_the_newest_migration_is_the_one_that_opening_checks_for():
@@ -164,8 +168,8 @@ def test_one_address_is_one_subscriber_however_it_is_written(catalog):
 
 
 def test_interests_that_stood_in_a_table_of_their_own_are_kept(tmp_path):
+    as_before(tmp_path / "old.db")
     catalog = Catalog(f"sqlite:///{tmp_path / 'old.db'}")
-    catalog.store.create("0002")
     with catalog.store.write() as db:
         db.exec_driver_sql(
             "INSERT INTO subscribers (id, public_id, address, standing, cadence, days, hour, zone, count, minimum)"

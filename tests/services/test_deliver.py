@@ -12,13 +12,12 @@ from functools import partial
 from hashlib import sha256
 
 import pytest
-from factories import NOW, batch, candidate, card, listing, pick
+from factories import NOW, as_before, batch, candidate, card, listing, pick
 
 from digest import config
 from digest.app import App
 from digest.catalog import Catalog, tables
 from digest.catalog.deliveries import Composed
-from digest.catalog.store import Store
 from digest.delivery.journal import Journal
 from digest.delivery.pace import Lanes, WarmUp
 from digest.errors import Busy, CatalogError, ConfigError, NotFound, TemplateError, TransportError
@@ -751,7 +750,7 @@ def test_an_upgrade_in_the_middle_of_an_edition_loses_nobody_and_doubles_only_wh
     claimed = app.catalog.deliveries.claim(3, "local", NOW)
     app.catalog.store.engine.dispose()
     app.settings.file("subscribers.journal").write_text("boot 1f\nbegin 1\nend 1 final 250 - ok\nbegin 2\n")
-    as_before(app.settings.file("subscribers.db"))
+    older(app.settings.file("subscribers.db"))
     later = make_app()
     with pytest.raises(CatalogError, match="db upgrade"):
         _ = later.catalog
@@ -763,12 +762,10 @@ def test_an_upgrade_in_the_middle_of_an_edition_loses_nobody_and_doubles_only_wh
     assert [mail.id for mail in later.transport.mails] == [2, 3, 4]
 
 
-def as_before(path, version="0002"):
+def older(path):
     """The database with the schema of an earlier version, and all that fits into it."""
     new = path.rename(path.with_name("newer.db"))
-    store = Store(f"sqlite:///{path}")
-    store.create(version)
-    store.engine.dispose()
+    as_before(path)
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("ATTACH ? AS newer", [str(new)])
         both = "SELECT name FROM main.sqlite_master WHERE type = 'table' INTERSECT SELECT name FROM newer.sqlite_master"
