@@ -1,8 +1,8 @@
 """Pages for subscribers: parse the request, call one service, print its answer. Nothing is decided here.
 
-`pages` holds the routes, `guard` stands around every request: headers, body limit, whose address it is; `webhooks` is
-for mail providers, `curate` for curators, `gallery` for whoever makes templates. Everything works without JavaScript
-and without third parties; GET and HEAD never change state.
+`pages` holds the routes, `guard` stands around every request: headers, body limit; `webhooks` is for mail providers,
+`curate` for curators, `gallery` for whoever makes templates. Everything works without JavaScript and without third
+parties; GET and HEAD never change state.
 """
 
 from typing import TYPE_CHECKING
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from digest.web.curate import Curators
 from digest.web.guard import Guard
@@ -31,10 +32,12 @@ def create(app: "App") -> FastAPI:
     Curators(app, pages).mount(web)
     Webhooks(app).mount(web)
     web.add_middleware(Guard)
+    proxies = [str(network) for network in app.settings.web.trusted_proxies]
+    web.add_middleware(ProxyHeadersMiddleware, trusted_hosts=proxies)  # whose request it is (REQ-27)
     return web
 
 
 def serve(app: "App") -> None:
-    """Serves until SIGTERM or SIGINT. No access log: paths carry tokens. Proxies are judged by `guard.client` alone."""
+    """Serves until SIGTERM or SIGINT. No access log: paths carry tokens. Proxies are judged in `create` alone."""
     at = app.settings.web
     uvicorn.run(create(app), host=at.host, port=at.port, access_log=False, server_header=False, proxy_headers=False)

@@ -1,12 +1,7 @@
-"""What stands around every request: headers, the body limit, and whose address it comes from."""
-
-import re
-from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+"""What stands around every request: headers, and the body limit."""
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BODY_LIMIT = 64 * 1024
@@ -65,28 +60,3 @@ class Guard:
             await send(message)
 
         await self.app(scope, capped, dressed)
-
-
-def client(request: Request, trusted: Iterable[object]) -> str:
-    """Whose request this is (REQ-27): the peer or, behind *trusted* proxies, the last hop that is none of them."""
-    networks = [ip_network(str(proxy), strict=False) for proxy in trusted]
-    hops = [hop for line in request.headers.getlist("x-forwarded-for") for hop in line.split(",")]
-    last = request.client.host if request.client else ""
-    while (address := _address(last)) and any(address in network for network in networks):
-        if not hops or not _address(hops[-1]):  # nothing more, or nonsense: blame the last proxy we know
-            break
-        last = hops.pop()
-    return str(address or last)
-
-
-_PORTED = re.compile(r"([\d.]+):\d+|\[(.+)\](?::\d+)?")
-"""as some proxies tell a hop (Azure's gateways do)"""
-
-
-def _address(text: str) -> IPv4Address | IPv6Address | None:
-    ported = _PORTED.fullmatch(text.strip())
-    try:
-        address = ip_address((ported[1] or ported[2]) if ported else text.strip())
-    except ValueError:
-        return None
-    return getattr(address, "ipv4_mapped", None) or address

@@ -101,7 +101,7 @@ class Pages:
 
     def client(self, request: Request) -> str:
         """Whose request this is."""
-        return guard.client(request, self.settings.web.trusted_proxies)
+        return request.client.host if request.client else ""
 
     # ------------------------------------------------------------ subscribing
 

