@@ -30,15 +30,13 @@ class Purpose(StrEnum):
     UNSUBSCRIBE = "unsubscribe"
     PREFERENCES = "preferences"
     VOTE = "vote"
-    FEED = "feed"
     CONFIRM = "confirm"
     NEVER = "never"  # the payload is the fingerprint of an address, and who is meant
-    MANAGE = "manage"
     PREVIEW = "preview"
     FORM = "form"  # that it was asked for; the payload is when
 
 
-LIFETIME = {Purpose.CONFIRM: timedelta(days=3), Purpose.MANAGE: timedelta(minutes=30)}
+LIFETIME = {Purpose.CONFIRM: timedelta(days=3)}
 """the other purposes never expire"""
 
 FINGERPRINT = 32
