@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 Found = NDArray[np.bool_]
 """True where the paper at a rank is a wanted one, best rank first"""
@@ -35,16 +36,9 @@ def recall(found: Found, wanted: int, k: int) -> float:
 
 def spearman(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
     """Correlation of the ranks, equals sharing theirs; 0 where either puts nothing before anything else."""
-    a, b = (ranks - ranks.mean() for ranks in (_ranks(one), _ranks(other)))
+    a, b = (ranks - ranks.mean() for ranks in map(rankdata, (one, other)))
     size = float(np.sqrt((a @ a) * (b @ b)))
     return float(a @ b) / size if size else 0.0
-
-
-def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    ranks: NDArray[np.float64] = (ends - (counts - 1) / 2)[place]
-    return ranks
 
 
 def precision(scores: NDArray[np.float64], truth: NDArray[np.float64], k: int) -> float:
@@ -61,7 +55,7 @@ def precision(scores: NDArray[np.float64], truth: NDArray[np.float64], k: int) -
 
 def auc(scores: NDArray[np.float64], truth: NDArray[np.bool_]) -> float:
     """The chance that one that is true scores higher than one that is not; equals count half."""
-    true, ranks = int(truth.sum()), _ranks(scores)
+    true, ranks = int(truth.sum()), rankdata(scores)
     return float((ranks[truth].mean() - ranks[~truth].mean()) / len(truth) + 0.5) if 0 < true < len(truth) else 0.5
 
 

@@ -1,4 +1,4 @@
-"""Papers, topics and outcomes from files given to an evaluation. What cannot be read is named by file and line.
+"""Papers, topics and outcomes from files given to an evaluation. What cannot be read is named by file and place.
 
 Papers and outcomes are JSON Lines, gzipped where the name ends in `.gz`; topics are one JSON list.
 """
@@ -23,7 +23,7 @@ class Paper:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A topic and the papers that people found relevant to it; *where* is its file and line."""
+    """A topic and the papers that people found relevant to it; *where* is its file and which it is there."""
 
     tag: str
     description: str
@@ -45,7 +45,13 @@ def papers(paths: Sequence[Path]) -> list[Paper]:
 
 def topics(path: Path) -> list[Judged]:
     """Topics `{tag, description?, relevant: [ids]}`. Raises InputError, also for one without relevant papers."""
-    return [_judged(row) for row in _items(path)]
+    try:
+        said = json.loads(_text(path))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"this is no JSON: {error}", file=str(path)) from error
+    if not isinstance(said, list):
+        raise InputError("a JSON list of topics is needed", file=str(path))
+    return [_judged(_row(value, f"{path}: topic {number}")) for number, value in enumerate(said, 1)]
 
 
 def _judged(row: "Row") -> Judged:
@@ -54,16 +60,15 @@ def _judged(row: "Row") -> Judged:
         raise row.error(f'topic {tag!r} needs "relevant", a list of paper ids')
     if not relevant:
         raise row.error(f"topic {tag!r} has no relevant papers; name some or leave it out")
-    return Judged(tag, row.text("description", ""), tuple(dict.fromkeys(relevant)), f"{row.file}:{row.line}")
+    return Judged(tag, row.text("description", ""), tuple(dict.fromkeys(relevant)), row.where)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One object of a file."""
+    """One object of a file, and where it stands."""
 
     values: Mapping[str, Any]
-    file: Path
-    line: int
+    where: str
 
     def text(self, field: str, default: str | None = None) -> str:
         value = self.values.get(field)
@@ -90,7 +95,7 @@ class Row:
         return values
 
     def error(self, message: str) -> InputError:
-        return InputError(message, file=str(self.file), line=self.line)
+        return InputError(message, file=self.where)
 
 
 def rows(path: Path) -> Iterator[Row]:
@@ -101,39 +106,13 @@ def rows(path: Path) -> Iterator[Row]:
                 value = json.loads(line)
             except (ValueError, RecursionError) as error:
                 raise InputError(f"this line is no JSON: {error}", file=str(path), line=number) from error
-            yield _row(value, path, number)
+            yield _row(value, f"{path}:{number}")
 
 
-def _items(path: Path) -> Iterator[Row]:
-    """The objects of one JSON list, each with the line it starts in."""
-    text, read = _text(path), json.JSONDecoder().raw_decode
-    at = _skipped(text, 0, " \t\r\n")
-    if text[at : at + 1] != "[":
-        raise InputError("a JSON list of topics is needed", file=str(path), line=1)
-    at = _skipped(text, at + 1, " \t\r\n")
-    while text[at : at + 1] != "]":
-        line = text.count("\n", 0, at) + 1
-        try:
-            value, end = read(text, at)
-        except (ValueError, RecursionError) as error:
-            where = getattr(error, "lineno", line)
-            raise InputError(f"this is no JSON: {error}", file=str(path), line=where) from error
-        yield _row(value, path, line)
-        at = _skipped(text, end, " \t\r\n,")
-    if text[at + 1 :].strip():
-        raise InputError("something stands behind the list", file=str(path), line=text.count("\n", 0, at) + 1)
-
-
-def _skipped(text: str, at: int, blanks: str) -> int:
-    while at < len(text) and text[at] in blanks:
-        at += 1
-    return at
-
-
-def _row(value: Any, path: Path, line: int) -> Row:
+def _row(value: Any, where: str) -> Row:
     if not isinstance(value, dict):
-        raise InputError(f"an object with fields is needed, not {value!r:.40}", file=str(path), line=line)
-    return Row(value, path, line)
+        raise InputError(f"an object with fields is needed, not {value!r:.40}", file=where)
+    return Row(value, where)
 
 
 def _text(path: Path) -> str:

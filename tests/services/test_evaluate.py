@@ -53,7 +53,7 @@ def topics(written):
 
 
 def judged(*relevant, tag="retrieval"):
-    return records.Judged(tag, "", relevant, "topics.json:1")
+    return records.Judged(tag, "", relevant, "topics.json: topic 1")
 
 
 PLACES = {f"p{n}": n for n in range(40)}
@@ -150,7 +150,7 @@ def test_a_topic_with_too_few_papers_here_is_left_out_and_named(papers, written)
     found = evaluate.relevance([([papers], topics)], ["keyword"])
     assert found.topics == 1
     (note,) = found.left_out
-    assert "some.json:9: 'gone'" in note
+    assert "some.json: topic 2: 'gone'" in note
 
 
 def test_the_svm_needs_votes_and_its_extra(monkeypatch):
@@ -212,18 +212,16 @@ def test_a_missing_or_cut_file_is_named(tmp_path, papers):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('[\n {"tag": "a", "relevant": ["1"]},\n {"tag": "b", "relevant": []}]', r"t\.json:3: .*'b' has no relevant"),
-        ('[{"tag": "a", "relevant": ["1"]},\n {"tag": "b"}]', r't\.json:2: .*\'b\' needs "relevant"'),
-        ('[{"tag": "a", "relevant": [1]}]', r't\.json:1: .*needs "relevant"'),
-        ('[{"tag": "a", "relevant": ["1"]},\n {"tag": ', r"t\.json:2: this is no JSON"),
-        ('[{"tag": "a", "relevant": ["1"]}', r"t\.json:1: this is no JSON"),
-        ('{"tag": "a"}', r"t\.json:1: a JSON list"),
-        ("[7]", r"t\.json:1: an object"),
-        ('[{"tag": "a", "relevant": ["1"]}]\n[]', r"t\.json:1: something stands behind the list"),
-        ('[{"relevant": ["1"]}]', r't\.json:1: "tag" must be a text'),
+        ('[{"tag": "a", "relevant": ["1"]}, {"tag": "b", "relevant": []}]', r"t\.json: topic 2: .*'b' has no relevant"),
+        ('[{"tag": "a", "relevant": ["1"]}, {"tag": "b"}]', r't\.json: topic 2: .*\'b\' needs "relevant"'),
+        ('[{"tag": "a", "relevant": [1]}]', r't\.json: topic 1: .*needs "relevant"'),
+        ('[{"tag": "a", "relevant": ["1"]},\n {"tag": ', r"t\.json: this is no JSON: .*line 2"),
+        ('{"tag": "a"}', r"t\.json: a JSON list"),
+        ("[7]", r"t\.json: topic 1: an object"),
+        ('[{"relevant": ["1"]}]', r't\.json: topic 1: "tag" must be a text'),
     ],
 )
-def test_topics_that_cannot_be_read_are_named_by_file_and_line(content, message, written):
+def test_topics_that_cannot_be_read_are_named_by_file_and_place(content, message, written):
     with pytest.raises(InputError, match=message):
         records.topics(written("t.json", content))
 
