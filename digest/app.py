@@ -106,7 +106,7 @@ class App:
     def http(self) -> "Http":
         from digest.sources.http import Http
 
-        return Http(self.settings.user_agent, root=self.settings.root, files=True)
+        return Http(self.settings.user_agent, root=self.settings.root)
 
     @cached_property
     def mail_clients(self) -> tuple[str, ...]:

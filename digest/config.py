@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
 from difflib import get_close_matches
-from ipaddress import ip_address
 from pathlib import Path
 from textwrap import indent
 from typing import Annotated, Any, Literal, get_args
@@ -31,6 +30,7 @@ from pydantic import (
 from pydantic import IPvAnyNetwork as Network
 
 from digest import __version__
+from digest.delivery.address import is_loopback
 from digest.errors import ConfigError
 from digest.model import Publication, Topic
 
@@ -50,13 +50,6 @@ _NO_MAILBOX = re.compile(r"(?i).*[.@](localhost|test|invalid|example|example\.(c
 
 
 # ---------------------------------------------------------------- what can be said
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 def _like(pattern: str, hint: str) -> AfterValidator:

@@ -310,7 +310,7 @@ _ADVICE = {
 
 
 def chunks(values: Iterable[T], size: int = 400) -> Iterator[list[T]]:
-    """Lists short enough for one statement's parameters."""
+    """Lists of at most so many, by itself short enough for one statement's parameters."""
     rest = iter(values)
     while chunk := list(islice(rest, size)):
         yield chunk

@@ -90,14 +90,12 @@ def evaluate_trend(
     json: Json = False,
 ) -> None:
     """Rank each day's papers by the trend of the early look, against what became of them."""
-    from dataclasses import asdict
-
     from digest.services import evaluate
 
     with progress("ranking days", None) as step:
         found = evaluate.trend(papers, outcomes, step)
     if json:
-        say_json(asdict(found))
+        say_json(found)
         return
     names = [(method, measure) for method, measures in found.methods.items() for measure in measures]
     made = table("day", "papers", *(f"{method}\n{measure}" for method, measure in names))
@@ -116,14 +114,12 @@ def evaluate_prior(
     json: Json = False,
 ) -> None:
     """Foretell which of each morning's papers will be picked, beside a plain regression on their words."""
-    from dataclasses import asdict
-
     from digest.services import evaluate
 
     with progress("learning", None) as step:
         found = evaluate.prior_of(listings, step)
     if json:
-        say_json(asdict(found))
+        say_json(found)
         return
     title = f"{found.papers} papers of {found.days} days since {found.learned_until}, {found.base:.1%} of them picked"
     made = table("method", *next(iter(found.methods.values())), title=title)

@@ -73,7 +73,7 @@ def _http() -> "Http":
     """As configured, or without a configuration."""
     from digest.sources.http import Http
 
-    return session.app.http if session.config.exists() else Http(f"digest/{__version__}", files=True)
+    return session.app.http if session.config.exists() else Http(f"digest/{__version__}")
 
 
 def _entry(listing: "Listing") -> dict[str, Any]:

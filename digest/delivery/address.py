@@ -69,6 +69,14 @@ def network(ip: str) -> str:
     return str(host.ipv4_mapped or f"{ip_address(int(host) >> 64 << 64)}/64")
 
 
+def is_loopback(host: str) -> bool:
+    """Whether *host* is this machine, by its name alone."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
 def return_path(domain: str, token: str) -> str:
     """The envelope sender that tells us which message a bounce is about. Raises AddressError if *token* is too long."""
     if len(token) > 62:

@@ -19,9 +19,8 @@ from functools import cached_property
 from urllib.parse import SplitResult, urlsplit
 
 from digest import clock
-from digest.delivery.address import veiled
+from digest.delivery.address import is_loopback, veiled
 from digest.delivery.pace import Pace
-from digest.delivery.smtp import is_loopback
 from digest.errors import TransportError
 from digest.model import Outcome, Outgoing, Phase
 

@@ -9,11 +9,10 @@ from collections.abc import Generator, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from ipaddress import ip_address
 from typing import Literal, NamedTuple, get_args
 
 from digest.clock import elapsed
-from digest.delivery.address import needs_smtputf8
+from digest.delivery.address import is_loopback, needs_smtputf8
 from digest.delivery.pace import Pace
 from digest.errors import TransportError
 from digest.model import Outcome, Outgoing, Phase
@@ -377,14 +376,6 @@ def _sent(sock: socket.socket, message: bytes, envelope: bytes) -> None:
     except OSError:
         if len(rest) > len(envelope):
             raise
-
-
-def is_loopback(host: str) -> bool:
-    """Whether *host* is this machine, by its name alone."""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 @cache

@@ -7,14 +7,14 @@ more than its forger could do to themselves.
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from itertools import islice
 from pathlib import Path
 
 from digest.catalog import Catalog
 from digest.catalog.feedback import Effect, Lesson, Recipient, What
+from digest.catalog.store import chunks
 from digest.clock import Clock
 from digest.delivery import events
 from digest.delivery.address import canonical, veiled
@@ -73,7 +73,7 @@ class Feedback:
         """
         spool, learned = Spool(folder), Learned()
         with self.catalog.store.lock("feedback"):
-            for paths in _batches(spool.files()):
+            for paths in chunks(spool.files(), BATCH):
                 reports = [read(spool.raw(path)) for path in paths]
                 effects = self._apply([_claim(report) for report in reports], learned)
                 for path, report, effect in zip(paths, reports, effects, strict=True):
@@ -169,12 +169,6 @@ class Feedback:
             learned.quarantined += 1
         else:
             spool.remove(path)
-
-
-def _batches(paths: Iterable[Path]) -> Iterator[tuple[Path, ...]]:
-    paths = iter(paths)
-    while batch := tuple(islice(paths, BATCH)):
-        yield batch
 
 
 def _claim(report: Report) -> Claim:

@@ -62,19 +62,18 @@ class _Later(Exception):
 
 
 class Http:
-    """Fetches documents for any number of threads. *files* allows `file:` addresses, relative ones below *root*."""
+    """Fetches documents for any number of threads. `file:` addresses are relative to *root*."""
 
     def __init__(
         self,
         user_agent: str,
         *,
         root: Path | None = None,
-        files: bool = False,
         limits: Limits = _LIMITS,
         delays: Mapping[str, float] = DELAYS,
         wait: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._agent, self._root, self._files = user_agent, root or Path(), files
+        self._agent, self._root = user_agent, root or Path()
         self._limits, self._delays, self._wait = limits, delays, wait
         self._lock = threading.Lock()
         self._free: dict[str, float] = {}  # when a host may be asked next
@@ -115,8 +114,6 @@ class Http:
 
     def _file(self, url: str) -> Answer:
         path = self._root / unquote(url.removeprefix("file:").removeprefix("//"))
-        if not self._files:
-            raise SourceError(f"{url}: file addresses are allowed in config.yaml only")
         try:
             with path.open("rb") as file:
                 return Answer(url, self._whole(iter(lambda: file.read(65_536), b""), url))

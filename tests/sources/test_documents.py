@@ -27,7 +27,7 @@ KINDS = {"arxiv_rss": ArxivSource, "arxiv_api": ArxivApiSource}
 
 def read(path: Path) -> Batch:
     kind = KINDS.get(path.parent.name, FeedSource)
-    return kind(name="s", url=path.as_uri()).fetch(Http("test", files=True), Memory())
+    return kind(name="s", url=path.as_uri()).fetch(Http("test"), Memory())
 
 
 def sound(found: Batch) -> None:
@@ -103,7 +103,7 @@ def test_no_two_papers_of_a_feed_share_an_id(given: Path) -> None:
 def test_daily_papers_of_every_era_come_with_all_their_signals(given: Path) -> None:
     for path in sorted((given / "hf_daily" / "raw_api").glob("*.json")):
         items = json.loads(path.read_bytes())
-        found = HfDailySource(name="s", url=path.as_uri()).fetch(Http("test", files=True), Memory())
+        found = HfDailySource(name="s", url=path.as_uri()).fetch(Http("test"), Memory())
         sound(found)
         assert (len(found.listings), found.warnings) == (len(items), ())
         day = path.stem.removeprefix("daily_papers_")
@@ -147,7 +147,7 @@ def test_the_documents_of_feedparsers_own_tests_do_no_harm(given: Path, server: 
 def test_every_document_says_the_same_over_http_as_in_a_file(given: Path, server: Server) -> None:
     for path in (given / "feeds").glob("*/*.xml"):
         found = asked_over_http(server, path.read_bytes())
-        here = FeedSource("s", path.as_uri()).fetch(Http("test", files=True), Memory())
+        here = FeedSource("s", path.as_uri()).fetch(Http("test"), Memory())
         assert not isinstance(found, SourceError), found
         sound(found)
         assert [(one.key, one.title) for one in found.listings] == [(one.key, one.title) for one in here.listings]

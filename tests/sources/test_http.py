@@ -170,7 +170,7 @@ def test_a_redirect_loop_ends_after_three(server: Server, http: Http) -> None:
 
 @pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/", "http://[", "gopher:x", "http://a@b/"])
 def test_a_redirect_leads_to_http_only(server: Server, target: str) -> None:
-    http = AtHome("test", files=True, limits=SMALL)
+    http = AtHome("test", limits=SMALL)
     with pytest.raises(SourceError, match=r"give an http\(s\) address|is no address"):
         http.get(server.says("/away", status=302, location=target))
 
@@ -355,7 +355,7 @@ def files(tmp_path: Path) -> Http:
     (tmp_path / "feeds").mkdir()
     (tmp_path / "feeds" / "a b+c.xml").write_bytes(b"<rss/>")
     (tmp_path / "large.xml").write_bytes(b"x" * 10_001)
-    return Http("test", root=tmp_path, files=True, limits=SMALL)
+    return Http("test", root=tmp_path, limits=SMALL)
 
 
 def test_a_file_is_read_relative_to_the_root_or_absolute(files: Http, tmp_path: Path) -> None:
@@ -378,8 +378,3 @@ def test_a_file_is_read_relative_to_the_root_or_absolute(files: Http, tmp_path: 
 def test_a_file_that_cannot_be_read_is_named(files: Http, url: str, reason: str) -> None:
     with pytest.raises(SourceError, match=reason):
         files.get(url)
-
-
-def test_files_are_read_only_where_that_is_allowed(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"allowed in config\.yaml only"):
-        Http("test", root=tmp_path).get("file:feeds/x.xml")
