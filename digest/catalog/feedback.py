@@ -119,6 +119,15 @@ class Feedback:
                 found[SIGN_UPS + row.id] = Recipient(SIGN_UPS + row.id, 0, row.address, None)
         return found
 
+    def last(self, addresses: Collection[str]) -> dict[str, Recipient]:
+        """The last digest that went to each of *addresses*, which are in lower case."""
+        d, s = t.digests, t.subscribers
+        theirs = (d.c.subscriber_id == s.c.id) & d.c.state.in_((State.SENT, State.UNCERTAIN))
+        newest = select(func.max(d.c.id)).where(theirs).scalar_subquery()
+        wanted = select(newest, s.c.id, s.c.address, s.c.since).where(func.lower(s.c.address).in_(addresses))
+        with self._store.read() as db:
+            return {row.address.lower(): Recipient(*row) for row in db.execute(wanted) if row[0]}
+
     def take(self, lessons: Sequence[Lesson], now: datetime) -> list[Effect]:
         """Apply what was learned, in one transaction: all of it is committed when this returns, or none."""
         if not lessons:

@@ -54,7 +54,7 @@ def _read_bounces(maildir: Path, json: bool) -> None:
 
 @events_cli.command("parse")
 def events_parse(
-    file: Annotated[Path, typer.Argument(help="a callback's body, as JSON")],
+    file: Annotated[Path, typer.Argument(help="a callback's body, as it came")],
     provider: Annotated[str, typer.Option(help="mailgun, postmark, resend, sendgrid or ses")],
     json: Json = False,
 ) -> None:
@@ -71,11 +71,11 @@ def events_parse(
 
 def _json(file: Path) -> Any:
     """Raises ConfigError naming the file."""
-    import json
+    from digest.delivery.events import parsed
 
     try:
-        return json.loads(file.read_bytes())
+        return parsed(file.read_bytes())
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{file}: no JSON: {error}; save the body of the callback as it came") from error
+        raise ConfigError(f"{file}: neither JSON nor a form: {error}; save the callback's body as it came") from error

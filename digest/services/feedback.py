@@ -2,10 +2,10 @@
 
 A report counts when its envelope token was signed by us, or when it names a Message-ID that we gave (both are keyed, so
 nobody can guess one). It is about the subscriber of that message, whatever address it names: a forged report can do no
-more than its forger could do to themselves.
+more than its forger could do to themselves. Only a provider that proved who it is, and tells no name of ours, is
+believed about the last digest to an address.
 """
 
-import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -54,6 +54,8 @@ class Claim:
     what: What | None
     why: str
     failed: tuple[Failed, ...] = ()
+    address: str = ""
+    """whom a provider names that is to be believed about it"""
 
 
 @dataclass
@@ -104,7 +106,7 @@ class Feedback:
         if not theirs:
             return None
         try:
-            payload = json.loads(body)
+            payload = events.parsed(body)
         except (ValueError, RecursionError):
             return None
         if url := provider.confirmation(payload):
@@ -137,7 +139,12 @@ class Feedback:
         named = {name: self.links.named(name) for claim in unsigned for name in claim.message_ids}
         found = self.catalog.feedback.recipients({number for number in signed if number}, named)
         by_name = [next((found[name] for name in claim.message_ids if name in found), None) for claim in claims]
-        return [found.get(number) if number else other for number, other in zip(signed, by_name, strict=True)]
+        nameless = {c.address.lower() for c, other in zip(claims, by_name, strict=True) if c.address and not other}
+        last = self.catalog.feedback.last(nameless) if nameless else {}
+        return [
+            found.get(number) if number else other or last.get(claim.address.lower())
+            for claim, number, other in zip(claims, signed, by_name, strict=True)
+        ]
 
     def _digest(self, claim: Claim) -> int:
         """0 when no token is ours; a test mail has the token of 0 too."""
@@ -188,16 +195,21 @@ def _names(report: Report) -> tuple[str, ...]:
 
 
 _WHAT = {Blame.HARD: What.HARD, Blame.OURS: What.OURS}
-_EVENTS = {Told.COMPLAINED: What.COMPLAINT, Told.UNSUBSCRIBED: What.LEFT}
+_EVENTS = {Told.COMPLAINED: What.COMPLAINT, Told.UNSUBSCRIBED: What.LEFT, Told.BOUNCED: What.SOFT}
+_LISTED = {"spam": What.COMPLAINT, "unsubscribed": What.LEFT}
+"""why a provider does not even try, where it remembers what a reader said"""
 
 
 def _told(event: Event) -> Claim:
-    """Deferrals, opens and the like teach nothing; what a provider does not even try is for the operator."""
-    what = _EVENTS.get(event.event)
-    if event.event is Told.BOUNCED:
-        what = _WHAT.get(event.blame, What.SOFT)
-    names = tuple(filter(None, (*event.ours, event.message_id.strip("<>")))) if what else ()  # most need no look
-    return Claim((), names, what, f"{event.event}: {veiled(event.response or event.description or event.reason)}")
+    """Deferrals, opens and the like teach nothing."""
+    what = _WHAT.get(event.blame) or _EVENTS.get(event.event)
+    if event.event in (Told.BOUNCED, Told.REJECTED):
+        what = _LISTED.get(event.reason) or what
+    why = f"{event.event}: {veiled(event.response or event.description or event.reason)}"
+    if not what:  # most need no look
+        return Claim((), (), None, why)
+    names = tuple(filter(None, (*event.ours, event.message_id.strip("<>"))))
+    return Claim((), names, what, why, address=event.recipient if event.by_address else "")
 
 
 def _worst(failed: Sequence[Failed], address: str) -> What:

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from digest.delivery.events import PROVIDERS, Event, provider
+from digest.delivery.events import parsed as form
 from digest.errors import NotFound
 
 
@@ -119,6 +120,21 @@ def test_mailgun_signs_a_time_and_a_token():
     assert provider("mailgun").verify({}, body, "key", never)
     assert not provider("mailgun").verify({}, body, "another", never)
     assert not provider("mailgun").verify({}, body, "", never)
+
+
+def test_older_accounts_of_mailgun_send_a_form():
+    signature = hmac.new(b"key", b"1461261330token", "sha256").hexdigest()
+    body = f"timestamp=1461261330&token=token&signature={signature}&event=dropped&code=605&recipient=a%40b.org".encode()
+    assert provider("mailgun").verify({}, body, "key", never)
+    assert not provider("mailgun").verify({}, body, "another", never)
+    event = parsed("mailgun", form(body))
+    assert (event.event, event.recipient, event.reason, event.blame) == ("rejected", "a@b.org", "bounced", "hard")
+
+
+def test_what_is_neither_json_nor_a_form_is_none():
+    for body in (b"", b"no json", b'{"a": "b=c"', b"[1=2"):
+        with pytest.raises(json.JSONDecodeError):
+            form(body)
 
 
 def test_postmark_logs_in():

@@ -422,6 +422,90 @@ def test_who_unsubscribes_or_complains_at_the_provider_is_gone_here_too(app, sen
     assert not app.catalog.subscribers.deliverable([first.subscriber, second.subscriber])
 
 
+def told(name, payload):
+    return provider(name).parse(payload, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "payload", "effect"),
+    [
+        ("sendgrid", [{"event": "spamreport", "email": "Reader0@example.net"}], Effect.COMPLAINED),
+        ("sendgrid", [{"event": "unsubscribe", "email": "reader0@example.net"}], Effect.LEFT),
+        ("postmark", {"RecordType": "SpamComplaint", "Email": "reader0@example.net"}, Effect.COMPLAINED),
+        ("resend", {"type": "email.bounced", "data": {"email_id": "x", "to": ["reader0@example.net"],
+            "bounce": {"type": "Permanent"}}}, Effect.SUPPRESSED),
+        ("ses", {"notificationType": "Bounce", "mail": {"messageId": "0102"}, "bounce": {"bounceType": "Permanent",
+            "bouncedRecipients": [{"emailAddress": "reader0@example.net"}]}}, Effect.SUPPRESSED),
+        ("sendgrid", [{"event": "group_unsubscribe", "email": "reader0@example.net"}], Effect.UNMATCHED),
+        ("sendgrid", [{"event": "bounce", "email": "reader0@example.net", "smtp-id": "<another@x>"}], Effect.UNMATCHED),
+        ("mailgun", {"event-data": {"event": "complained", "recipient": "reader0@example.net"}}, Effect.UNMATCHED),
+        ("postmark", {"RecordType": "SpamComplaint", "Email": "stranger@example.net"}, Effect.UNMATCHED),
+    ],
+)  # fmt: skip
+def test_a_provider_that_forgot_our_message_id_is_believed_about_the_last_digest_to_an_address(
+    app, sent, name, payload, effect
+):
+    sent(turn="2026-01-15")
+    sent()
+    assert app.feedback.events(told(name, payload)).effects == {effect: 1}
+    again = Effect.UNMATCHED if effect is Effect.UNMATCHED else Effect.KNOWN
+    assert app.feedback.events(told(name, payload)).effects == {again: 1}
+
+
+def test_nobody_is_known_by_an_address_that_got_no_digest_yet(app):
+    app.subscriptions.add("reader0@example.net", Interest(), Schedule(), "asked", after=NOW)
+    complaint = {"RecordType": "SpamComplaint", "Email": "reader0@example.net"}
+    assert app.feedback.events(told("postmark", complaint)).effects == {Effect.UNMATCHED: 1}
+
+
+def test_what_amazon_tells_by_mail_of_one_sent_through_smtp_is_known_by_its_envelope(app, sent, spool):
+    (digest,) = sent()
+    source = app.printing.return_path(digest.id)
+    bounce = {"notificationType": "Bounce", "bounce": {"bounceType": "Permanent"}, "mail": {"source": source}}
+    mail = f"From: no-reply@sns.amazonaws.com\nSubject: Notification\n\n{json.dumps(bounce)}".encode()
+    assert followed(app, spool, mail) == {Effect.SUPPRESSED: 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "payload", "effect"),
+    [
+        ("sendgrid", [{"event": "dropped", "reason": "Bounced Address"}], Effect.SUPPRESSED),
+        ("sendgrid", [{"event": "dropped", "reason": "Spam Reporting Address"}], Effect.COMPLAINED),
+        ("sendgrid", [{"event": "dropped", "reason": "Unsubscribed Address"}], Effect.LEFT),
+        ("sendgrid", [{"event": "dropped", "reason": "Spam Content"}], Effect.NOTHING),
+        ("mailgun", {"event-data": {"event": "failed", "severity": "permanent", "reason": "suppress-bounce",
+            "delivery-status": {"code": 605, "message": "Not delivering to previously bounced address"}}},
+            Effect.SUPPRESSED),
+        ("mailgun", {"event-data": {"event": "failed", "severity": "permanent", "reason": "suppress-complaint",
+            "delivery-status": {"code": 607}}}, Effect.COMPLAINED),
+        ("mailgun", {"event-data": {"event": "failed", "severity": "permanent", "reason": "suppress-unsubscribe",
+            "delivery-status": {"code": 606}}}, Effect.LEFT),
+        ("resend", {"type": "email.suppressed", "data": {"suppressed": {"message": "on the list"}}}, Effect.SUPPRESSED),
+        ("postmark", {"RecordType": "Bounce", "Type": "ManuallyDeactivated"}, Effect.NOTHING),
+    ],
+)  # fmt: skip
+def test_what_a_provider_does_not_even_try_it_does_not_try_for_a_reason(app, sent, name, payload, effect):
+    (digest,) = sent()
+    (event,) = told(name, payload)
+    assert app.feedback.events([replace(event, ours=(digest.message_id,))]).effects == {effect: 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "payload"),
+    [
+        ("postmark", {"RecordType": "Bounce", "Type": "SpamNotification"}),
+        ("postmark", {"RecordType": "Bounce", "Type": "Blocked"}),
+        ("ses", {"notificationType": "Bounce", "bounce": {"bounceSubType": "ContentRejected"}}),
+        ("resend", {"type": "email.bounced", "data": {"bounce": {"type": "Transient", "subType": "ContentRejected"}}}),
+    ],
+)  # fmt: skip
+def test_a_filter_that_took_the_mail_for_spam_is_no_reader_who_complained(app, sent, name, payload):
+    (digest,) = sent()
+    (event,) = told(name, payload)
+    assert app.feedback.events([replace(event, ours=(digest.message_id,))]).effects == {Effect.OURS: 1}
+    assert app.catalog.subscribers.deliverable([digest.subscriber])
+
+
 @pytest.fixture
 def postmark(make_app, monkeypatch):
     """An app that Postmark may report to."""

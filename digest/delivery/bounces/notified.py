@@ -3,9 +3,10 @@
 import json
 
 from digest.delivery.address import veiled
-from digest.delivery.bounces.mail import Mail
+from digest.delivery.bounces.mail import TOKEN, Mail
 from digest.delivery.bounces.report import Failed, Kind, Report
 from digest.delivery.events import Event, Told, provider
+from digest.delivery.events.event import said
 from digest.delivery.refusal import Blame, status_in
 
 _KINDS = {
@@ -25,7 +26,8 @@ def read(mail: Mail) -> Report | None:
         return None
     events = [event for event in provider("ses").parse(payload, {}) if event.event in _KINDS]
     names = tuple(dict.fromkeys(name for event in events[:1] for name in (*event.ours, event.message_id) if name))
-    return Report(_KINDS[events[0].event], tuple(map(_failed, events)), mail.tokens, names) if events else None
+    tokens = (*mail.tokens, *TOKEN.findall(said(payload, "mail.source")))  # who sent it through SMTP, by its envelope
+    return Report(_KINDS[events[0].event], tuple(map(_failed, events)), tokens, names) if events else None
 
 
 def _failed(event: Event) -> Failed:

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any, Protocol, cast
 
-from digest.delivery.events.event import Event, Told
+from digest.delivery.events.event import Event, Told, parsed
 from digest.errors import NotFound
 
-__all__ = ["PROVIDERS", "Event", "Told", "provider"]
+__all__ = ["PROVIDERS", "Event", "Told", "parsed", "provider"]
 
 PROVIDERS = ("mailgun", "postmark", "resend", "sendgrid", "ses")
 

@@ -1,10 +1,12 @@
 """What a provider tells of a message, in one vocabulary for all of them (the words are django-anymail's)."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from email.utils import parseaddr
 from enum import StrEnum
 from typing import Any
+from urllib.parse import parse_qsl
 
 from digest.delivery.refusal import Blame, blame, class_in, status_in
 
@@ -45,12 +47,17 @@ class Event:
     event_id: str = ""
     ours: tuple[str, ...] = ()
     """the Message-ID that we gave it, where the provider kept it, without angle brackets: what events are matched by"""
+    by_address: bool = False
+    """whether, without that, the recipient tells whose message it was: what the provider says of whom is signed"""
 
     def as_json(self) -> dict[str, str]:
         """For scripts."""
         named = ("event", "recipient", "message_id", "reason", "description", "response", "event_id")
         return {name: getattr(self, name) for name in named} | {"class": self.blame}
 
+
+CONTENT = ("ContentRejected", "AttachmentRejected", "MessageTooLarge")
+"""what Amazon, and who sends through it, calls a refusal that says nothing of the address"""
 
 REASONS = {
     Told.BOUNCED: "bounced", Told.COMPLAINED: "spam", Told.REJECTED: "blocked", Told.UNSUBSCRIBED: "unsubscribed",
@@ -65,19 +72,21 @@ def event(
     *,
     permanent: bool = True,
     ours: Iterable[str] = (),
+    by_address: bool = False,
     **known: Any,
 ) -> Event:
     """One event from *data*, by a provider's table of *where* each field stands; what is *known* goes before.
 
-    What a failure is about tell the server's words, else the provider's that it is *permanent*.
+    What a failure is about tell the server's words, else the provider's that it is *permanent*; or *blame* is known.
     """
     told = {name: said(data, *paths) for name, paths in where.items()} | known
     status, response = told.pop("status", ""), told.get("response", "")
     told["recipient"] = parseaddr(told["recipient"])[1] or told["recipient"]
     told.setdefault("reason", REASONS.get(what, ""))
-    judged = told.pop("blame", None) or _judged(f"{status} {response}".strip(), permanent=permanent)
-    blame = judged if what is Told.BOUNCED else Blame.UNKNOWN
-    return Event(what, **told, blame=blame, ours=tuple(filter(None, ours)))
+    if what is Told.BOUNCED:
+        told.setdefault("blame", _judged(f"{status} {response}".strip(), permanent=permanent))
+    names = tuple(filter(None, ours))
+    return Event(what, **told, ours=names, by_address=by_address and not names)
 
 
 def _judged(response: str, *, permanent: bool) -> Blame:
@@ -85,6 +94,17 @@ def _judged(response: str, *, permanent: bool) -> Blame:
     if permanent:
         return Blame.HARD if found is Blame.UNKNOWN else found
     return Blame.OURS if found is Blame.OURS else Blame.SOFT
+
+
+def parsed(body: bytes) -> Any:
+    """A callback's body: JSON, or the fields of a form. Raises ValueError, RecursionError."""
+    try:
+        return json.loads(body)
+    except ValueError:
+        fields = [] if body.lstrip()[:1] in (b"{", b"[") else parse_qsl(body.decode("utf-8", "replace"))
+        if not fields:
+            raise
+        return dict(fields)
 
 
 def at(payload: Any, path: str) -> Any:

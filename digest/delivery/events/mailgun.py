@@ -4,11 +4,11 @@ The secret is the HTTP webhook signing key. The signature covers a token, not th
 """
 
 import hmac
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from digest.delivery.events.event import REASONS, Event, Told, bare, event, said, text
+from digest.delivery.events.event import REASONS, Event, Told, bare, event, parsed, said, text
+from digest.delivery.refusal import Blame
 
 _EVENTS = {
     "accepted": Told.SENT, "delivered": Told.DELIVERED, "rejected": Told.REJECTED, "dropped": Told.REJECTED,
@@ -41,14 +41,18 @@ def parse(payload: Any, headers: Mapping[str, str]) -> list[Event]:
     if name == "failed":
         what = Told.BOUNCED if permanent else Told.DEFERRED
     own = bare(said(data, "message.headers.message-id", "Message-Id", "message-id"))
-    known = {"message_id": f"<{own}>" if own else "", "reason": _reason(what, data), "event_id": event_id}
+    known: dict[str, Any] = {"reason": _reason(what, data), "event_id": event_id}
+    known["message_id"] = f"<{own}>" if own else ""
+    if said(data, "reason") == "suppress-bounce" or said(data, *_WHERE["status"]) == "605":
+        known["blame"] = Blame.HARD  # Mailgun did not try: it remembers an earlier bounce
     return [event(what, data, _WHERE, permanent=permanent, ours=[own], **known)]
 
 
 def verify(headers: Mapping[str, str], body: bytes, secret: str, fetch: Callable[[str], bytes]) -> bool:
     """HMAC-SHA256 over the time and the token in the body."""
     try:
-        given = json.loads(body)["signature"]
+        fields = parsed(body)
+        given = fields if isinstance(fields["signature"], str) else fields["signature"]  # in a form: side by side
         signed, signature = f"{given['timestamp']}{given['token']}", str(given["signature"])
     except (ValueError, KeyError, TypeError, RecursionError):
         return False

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from digest.delivery.events.event import REASONS, Event, Told, event, own, said
+from digest.delivery.refusal import Blame
 
 _EVENTS = {
     "Delivery": Told.DELIVERED, "Bounce": Told.BOUNCED, "SpamComplaint": Told.COMPLAINED, "Open": Told.OPENED,
@@ -32,6 +33,8 @@ _WHERE = {
     "description": ("Description",), "response": ("Details",),
 }  # fmt: skip
 _PERMANENT = ("HardBounce", "BadEmailAddress")
+_OURS = ("SpamNotification", "Blocked", "DMARCPolicy", "VirusNotification")
+"""what a server, and no reader, had against the message"""
 
 
 def parse(payload: Any, headers: Mapping[str, str]) -> list[Event]:
@@ -46,8 +49,10 @@ def parse(payload: Any, headers: Mapping[str, str]) -> list[Event]:
     if kind == "SubscriptionChange" and payload.get("SuppressSending") is False:
         what, reason = Told.SUBSCRIBED, ""
     event_id = said(payload, "ID", *(["MessageID"] if what is Told.INBOUND else []))
-    known = {"reason": reason, "event_id": event_id, "ours": own(payload.get("Headers"))}
-    return [event(what, payload, _WHERE, permanent=type_ in _PERMANENT, **known)]
+    known: dict[str, Any] = {"reason": reason, "event_id": event_id, "ours": own(payload.get("Headers"))}
+    if kind == "Bounce" and type_ in _OURS:
+        known["blame"] = Blame.OURS
+    return [event(what, payload, _WHERE, permanent=type_ in _PERMANENT, by_address=True, **known)]
 
 
 def verify(headers: Mapping[str, str], body: bytes, secret: str, fetch: Callable[[str], bytes]) -> bool:

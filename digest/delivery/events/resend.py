@@ -8,7 +8,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from digest.delivery.events.event import REASONS, Event, Told, at, bare, event, own, rows, said, text
+from digest.delivery.events.event import CONTENT, REASONS, Event, Told, at, bare, event, own, rows, said, text
 from digest.delivery.refusal import Blame
 
 _EVENTS = {
@@ -26,15 +26,18 @@ def parse(payload: Any, headers: Mapping[str, str]) -> list[Event]:
         return []
     what, data = _EVENTS.get(said(payload, "type"), Told.UNKNOWN), at(payload, "data")
     words = said(data, *_WHERE["description"])
-    suppressed = words.startswith("Resend has suppressed") or said(data, "bounce.subType") == "Suppressed"
+    sub = "Suppressed" if what is Told.REJECTED else said(data, "bounce.subType")
+    suppressed = words.startswith("Resend has suppressed") or sub == "Suppressed"
     known: dict[str, Any] = {
         "recipient": next(map(text, rows(at(data, "to"))), ""),
         "reason": "blocked" if suppressed else REASONS.get(what, ""),
-        "blame": Blame.HARD if suppressed or _permanent(data, words) else Blame.SOFT,
         "event_id": headers.get("svix-id", ""),
         "ours": [bare(said(data, "message_id")), *own(at(data, "headers"))],
     }
-    return [event(what, data, _WHERE, **known)]
+    if what in (Told.BOUNCED, Told.REJECTED):
+        hard = suppressed or _permanent(data, words)
+        known["blame"] = Blame.OURS if sub in CONTENT else Blame.HARD if hard else Blame.SOFT
+    return [event(what, data, _WHERE, by_address=True, **known)]
 
 
 def verify(headers: Mapping[str, str], body: bytes, secret: str, fetch: Callable[[str], bytes]) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from digest.delivery.events.event import REASONS, Event, Told, bare, event, rows, said
+from digest.delivery.refusal import Blame
 
 _EVENTS = {
     "processed": Told.SENT, "delivered": Told.DELIVERED, "deferred": Told.DEFERRED, "bounce": Told.BOUNCED,
@@ -56,10 +57,14 @@ def confirmation(payload: Any) -> str:
 
 
 def _event(row: Mapping[str, Any]) -> Event:
-    what, ours = _EVENTS.get(said(row, "event"), Told.UNKNOWN), [bare(said(row, "smtp-id"))]
+    name, ours = said(row, "event"), [bare(said(row, "smtp-id"))]  # which complaints and unsubscriptions lack
+    what = _EVENTS.get(name, Told.UNKNOWN)
     words, permanent = said(row, "reason"), row.get("type") != "blocked"  # "not because of the address"
     if what is Told.REJECTED:
-        known = {"response": "", "description": words, "reason": _DROPPED.get(words.lower(), "other")}
+        reason = _DROPPED.get(words.lower(), "other")
+        blame = Blame.HARD if reason in ("invalid", "bounced") else Blame.UNKNOWN  # it remembers an earlier bounce
+        known: dict[str, Any] = {"response": "", "description": words, "reason": reason, "blame": blame}
     else:
         known = {"reason": REASONS.get(what, "")}
-    return event(what, row, _WHERE, permanent=permanent, ours=ours, **known)
+    theirs = name.startswith("group_")  # groups of mails at SendGrid, in which ours are not
+    return event(what, row, _WHERE, permanent=permanent, ours=ours, by_address=not theirs, **known)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from digest.delivery.events.event import Event, Told, at, event, own, rows, said, text
+from digest.delivery.events.event import CONTENT, Event, Told, at, event, own, rows, said, text
 from digest.delivery.refusal import Blame
 
 _EVENTS = {
@@ -88,7 +88,10 @@ def _event(what: Told, told: Any, person: Any, event_id: str) -> Event:
         known["description"] = ": ".join(filter(None, (kind, sub)))
     if sub in ("Suppressed", "OnAccountSuppressionList"):  # Amazon did not try: it remembers an earlier bounce
         known["blame"] = Blame.HARD
-    return event(what, told, _WHERE, permanent=kind == "Permanent", ours=own(at(told, "mail.headers")), **known)
+    elif sub in CONTENT:
+        known["blame"] = Blame.OURS
+    known["ours"] = own(at(told, "mail.headers"))
+    return event(what, told, _WHERE, permanent=kind == "Permanent", by_address=True, **known)
 
 
 def _from_amazon(url: str, end: str = ".pem") -> bool:
