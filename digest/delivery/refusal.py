@@ -20,7 +20,7 @@ def either(*phrases: str) -> re.Pattern[str]:
 
 NO_SUCH_ADDRESS = {"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10"}
 OURS = ("5.1.7", "5.1.8", "5.3.", "5.5.", "5.7.")
-_CONTENT = "5.6."
+CONTENT = "5.6."
 _SAYS_NOTHING = re.compile(r"(?:5\.(?:0\.\d+|1\.0|1\.9|2\.1|4\.\d+|5\.0))?")
 """statuses that leave the word to the text: undefined ones, a disabled mailbox, and routing (a host may be missing)"""
 
@@ -62,7 +62,7 @@ _FOR_NOW = either(r"\btry again\b|\btemporar|\btimed out\b")
 _ABOUT_US = either(
     r"\b(?:spf|dkim|dmarc|ptr|rdns|dnsbl|rbl)\b|reverse dns|\breputation\b",
     r"\bspam|\bvirus|black ?-?list|block ?-?list|\bblocked\b|suspicious|unsolicited",
-    r"\bpolic(?:y|ies)\b|\brelay(?:ing)?\b|unauthenticated|not (?:allowed|authorized|permitted)|access denied",
+    r"\bpolic(?:y|ies)\b|\brelay(?:ing)?\b|authenticat|not (?:allowed|authorized|permitted)|access denied",
     r"\bsender\b.{0,60}\b(?:rejected|denied|invalid|unknown|does not exist)|domain of sender|(?:after|to) MAIL FROM",
     r"invalid dns|sender.{0,40} null ?mx",
     r"too (?:many|large|big)|size (?:exceeds|limit)|message size|line limit|content|\bnot (?:a )?member",
@@ -89,7 +89,7 @@ def blame(status: str, text: str = "", *, after_data: bool = False) -> Blame:
         return Blame.HARD
     if _SAYS_NOTHING.fullmatch(status) and (said := _said(text)):
         return Blame.SOFT if after_data and said is Blame.HARD else said
-    if status.startswith((*OURS, _CONTENT)):
+    if status.startswith((*OURS, CONTENT)):
         return Blame.OURS
     return Blame.SOFT if status or text else Blame.UNKNOWN
 

@@ -1,13 +1,12 @@
 """What a transport's word means for a delivery: sent, again later, or never; and for the run (REQ-44, 51, 52)."""
 
-import re
 import zlib
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
 from digest.delivery.address import veiled
-from digest.delivery.refusal import NO_SUCH_ADDRESS, OURS, UNKNOWN_USER
+from digest.delivery.refusal import CONTENT, Blame, blame, class_in, status_in
 from digest.model import Outcome, Phase, State
 
 
@@ -31,10 +30,6 @@ class Verdict(NamedTuple):
     """the address does not exist: never mail it again"""
     counts: bool = False
     """towards the breaker: the trouble is ours or the server's, not the recipient's"""
-
-
-_ENHANCED = re.compile(r"5\.\d{1,3}\.\d{1,3}\b")
-_SAYS_NOTHING = ("", "5.0.0", "5.1.0")
 
 
 def verdict(outcome: Outcome, attempts: int, now: datetime, deadline: datetime) -> Verdict:
@@ -64,12 +59,13 @@ def backoff(id: int, attempts: int) -> timedelta:
 def _refused(outcome: Outcome, text: str, now: datetime) -> Verdict:
     if outcome.phase in (Phase.HELLO, Phase.MAIL):  # whoever comes next would hear the same
         return Verdict(State.PENDING, text, now, Stop.PAUSE)
-    found = _ENHANCED.match(outcome.text)
-    status = found[0] if found else ""
     at_recipient = outcome.phase is Phase.RCPT
-    if status in NO_SUCH_ADDRESS or (at_recipient and status in _SAYS_NOTHING and UNKNOWN_USER.search(outcome.text)):
+    status = status_in(outcome.text) or class_in(str(outcome.code))
+    blamed = blame(status, outcome.text, after_data=not at_recipient)
+    if blamed is Blame.HARD:
         return Verdict(State.FAILED, text, suppress=True)
-    return Verdict(State.FAILED, text, counts=not at_recipient or status.startswith(OURS))
+    ours = blamed is Blame.OURS and not status.startswith(CONTENT)  # before any content it is about the address
+    return Verdict(State.FAILED, text, counts=ours or not at_recipient)
 
 
 class Breaker:
