@@ -46,31 +46,20 @@ def evaluate_relevance(
     for note in found.left_out:
         typer.echo(f"left out: {note}", err=True)
     if json:
-        say_json(
-            {
-                "methods": {name: scores.means for name, scores in found.methods.items()},
-                "intervals": {name: scores.intervals for name, scores in found.methods.items()},
-                "ahead": {name: scores.ahead for name, scores in found.methods.items() if scores.ahead},
-                "over_best": found.over_best,
-                "topics": found.topics,
-                "papers": found.papers,
-                "votes": votes,
-                "seed": seed,
-            }
-        )
+        say_json(vars(found) | {"votes": votes, "seed": seed})
         return
-    measures = next(iter(found.methods.values())).means
+    measures = [*next(iter(found.methods.values()))]
     made = table(
         "method", *measures, "nDCG@10 of digest over it", title=f"{found.topics} topics, {found.papers} papers"
     )
-    best = {measure: max(scores.means[measure] for scores in found.methods.values()) for measure in measures}
-    for name, scores in found.methods.items():
+    best = {measure: max(means[measure] for means in found.methods.values()) for measure in measures}
+    for name, means in found.methods.items():
         cells = [
             _best(f"{value:.3f}", value == best[measure])
-            + " [dim]{:.3f}–{:.3f}[/dim]".format(*scores.intervals[measure])
-            for measure, value in scores.means.items()
+            + " [dim]{:.3f}–{:.3f}[/dim]".format(*found.intervals[name][measure])
+            for measure, value in means.items()
         ]
-        ahead = "{:.2f}× [dim]{:.2f}–{:.2f}[/dim]".format(*scores.ahead) if scores.ahead else ""
+        ahead = "{:.2f}× [dim]{:.2f}–{:.2f}[/dim]".format(*found.ahead[name]) if name in found.ahead else ""
         made.add_row(name, *cells, ahead)
     console(markup=True).print(made)
     if found.over_best:

@@ -53,18 +53,13 @@ Ahead = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
-class Scores:
-    """A method's means over the topics, with the ends of their 95 % intervals."""
-
-    means: Mapping[str, float]
-    intervals: Mapping[str, tuple[float, float]]
-    ahead: Ahead | None
-    """of this method; None for ours"""
-
-
-@dataclass(frozen=True)
 class Relevance:
-    methods: Mapping[str, Scores]
+    """By method and measure the means over the topics, and the ends of their 95 % intervals."""
+
+    methods: Mapping[str, Mapping[str, float]]
+    intervals: Mapping[str, Mapping[str, tuple[float, float]]]
+    ahead: Mapping[str, Ahead]
+    """of each method but ours"""
     over_best: Ahead | None
     """of what is best on each set among the other methods; None when ours or all others were not asked for"""
     topics: int
@@ -182,13 +177,14 @@ def _compared(
     size = len(next(iter(values.values())))
     draws = np.random.default_rng(seed).integers(0, size, (RESAMPLES, size))
     ours = values.get(OURS)
-    methods = {}
-    for name, found in values.items():
-        columns = dict(zip(MEASURES, found.T, strict=True))
-        means = {measure: float(column.mean()) for measure, column in columns.items()}
-        intervals = {measure: interval(column, draws) for measure, column in columns.items()}
-        methods[name] = Scores(means, intervals, _ahead(ours, found, draws) if name != OURS else None)
-    return Relevance(methods, _ahead(ours, np.concatenate(best), draws) if best else None, size, papers, left_out)
+    columns = {name: dict(zip(MEASURES, found.T, strict=True)) for name, found in values.items()}
+    return Relevance(
+        {name: {measure: float(of.mean()) for measure, of in by.items()} for name, by in columns.items()},
+        {name: {measure: interval(of, draws) for measure, of in by.items()} for name, by in columns.items()},
+        {name: by for name, of in values.items() if name != OURS and (by := _ahead(ours, of, draws))},
+        _ahead(ours, np.concatenate(best), draws) if best else None,
+        *(size, papers, left_out),
+    )
 
 
 def _ahead(ours: NDArray[np.float64] | None, theirs: NDArray[np.float64], draws: NDArray[np.intp]) -> Ahead | None:

@@ -103,7 +103,7 @@ def test_evaluate_stands_it_beside_the_words_alone(folder, tmp_path, monkeypatch
     )
     given = [([Path("papers.jsonl")], Path("topics.json"))]
     found = evaluate.relevance(given, ["digest", "digest+semantic"], model="model").methods
-    assert found["digest+semantic"].means["ndcg@10"] > found["digest"].means["ndcg@10"]
+    assert found["digest+semantic"]["ndcg@10"] > found["digest"]["ndcg@10"]
     assert Path("model/tiny.vectors").exists()
     assert "digest+semantic" in evaluate.relevance(given, model="model").methods
     with pytest.raises(NotFound, match="--model"):
