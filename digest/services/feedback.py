@@ -109,8 +109,6 @@ class Feedback:
             payload = events.parsed(body)
         except (ValueError, RecursionError):
             return None
-        if url := provider.confirmation(payload):
-            self.fetch(url)
         return self.events(provider.parse(payload, headers))
 
     def _apply(self, claims: Sequence[Claim], learned: Learned) -> list[Effect]:

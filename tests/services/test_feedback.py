@@ -539,13 +539,14 @@ def test_a_missing_package_is_named(postmark, monkeypatch):
 def test_a_topic_of_amazon_is_confirmed_once_its_first_message_is_verified(app, monkeypatch):
     url, fetched = "https://sns.us-east-1.amazonaws.com/?Action=ConfirmSubscription", []
     service = replace(app.feedback, secrets={"ses": "arn"}, fetch=lambda url: fetched.append(url) or b"")
-    asks = {"Type": "SubscriptionConfirmation", "SubscribeURL": url}
-    assert service.callback("ses", {}, json.dumps(asks).encode()) is None
-    assert fetched == []
-    monkeypatch.setattr("digest.delivery.events.ses.verify", lambda *_: True)
-    service.callback("ses", {}, json.dumps(asks).encode())
+    certificate = "https://sns.us-east-1.amazonaws.com/key.pem"
+    asks = {"Type": "SubscriptionConfirmation", "SubscribeURL": url, "TopicArn": "arn"}
+    asks |= {"SigningCertURL": certificate, "Signature": ""}
+    for signs in (False, True):
+        monkeypatch.setattr("digest.delivery.events.ses._signs", lambda *_, signs=signs: signs)
+        assert (service.callback("ses", {}, json.dumps(asks).encode()) is not None) is signs
     service.callback("ses", {}, json.dumps({**asks, "SubscribeURL": "https://evil.org/"}).encode())
-    assert fetched == [url]
+    assert fetched == [certificate, certificate, url, certificate]
 
 
 def test_a_certificate_is_fetched_once_for_a_million_messages(app):

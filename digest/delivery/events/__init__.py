@@ -1,9 +1,9 @@
 """What mail providers report over HTTP: one module each, one vocabulary.
 
 To add a provider: write `events/<name>.py` with `parse(payload, headers)`, which returns `Event`s and raises nothing,
-`verify(headers, body, secret, fetch)`, True only for what comes from the provider, and `confirmation(payload)`; add its
-name to `PROVIDERS` and to `config.Webhooks`. Headers have names in lower case. *fetch* gets a document over https, for
-one that signs with a certificate.
+and `verify(headers, body, secret, fetch)`, True only for what comes from the provider; add its name to `PROVIDERS` and
+to `config.Webhooks`. Headers have names in lower case. *fetch* gets a document over https, for one that signs with a
+certificate.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,9 +26,6 @@ class Provider(Protocol):
 
     def verify(self, headers: Mapping[str, str], body: bytes, secret: str, fetch: Callable[[str], bytes]) -> bool:
         """Whether the provider sent this; never raises but for what *fetch* raises."""
-
-    def confirmation(self, payload: Any) -> str:
-        """An address to fetch, once this is verified, so that events follow; "" where nothing of the kind is asked."""
 
 
 def provider(name: str) -> Provider:

@@ -60,11 +60,6 @@ def verify(headers: Mapping[str, str], body: bytes, secret: str, fetch: Callable
     return bool(secret) and hmac.compare_digest(expected.encode(), signature.encode("utf-8", "surrogatepass"))
 
 
-def confirmation(payload: Any) -> str:
-    """Nothing to confirm."""
-    return ""
-
-
 def _reason(what: Told, data: Any) -> str:
     if what not in (Told.BOUNCED, Told.REJECTED, Told.DEFERRED):
         return REASONS.get(what, "")

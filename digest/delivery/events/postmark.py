@@ -60,8 +60,3 @@ def verify(headers: Mapping[str, str], body: bytes, secret: str, fetch: Callable
     expected = f"Basic {b64encode(secret.encode()).decode()}"
     given = headers.get("authorization", "").encode("utf-8", "surrogatepass")
     return bool(secret) and hmac.compare_digest(expected.encode(), given)
-
-
-def confirmation(payload: Any) -> str:
-    """Nothing to confirm."""
-    return ""

@@ -52,11 +52,6 @@ def verify(headers: Mapping[str, str], body: bytes, secret: str, fetch: Callable
     return bool(key) and any(hmac.compare_digest(expected, one) for one in given)
 
 
-def confirmation(payload: Any) -> str:
-    """Nothing to confirm."""
-    return ""
-
-
 def _permanent(data: Any, words: str) -> bool:
     """Its message explains and does not quote, so only the type counts."""
     kind = said(data, "bounce.type").lower()

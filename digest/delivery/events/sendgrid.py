@@ -51,11 +51,6 @@ def verify(headers: Mapping[str, str], body: bytes, secret: str, fetch: Callable
     return True
 
 
-def confirmation(payload: Any) -> str:
-    """Nothing to confirm."""
-    return ""
-
-
 def _event(row: Mapping[str, Any]) -> Event:
     name, ours = said(row, "event"), [bare(said(row, "smtp-id"))]  # which complaints and unsubscriptions lack
     what = _EVENTS.get(name, Told.UNKNOWN)

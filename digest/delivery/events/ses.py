@@ -46,7 +46,10 @@ def parse(payload: Any, headers: Mapping[str, str]) -> list[Event]:
 
 
 def verify(headers: Mapping[str, str], body: bytes, secret: str, fetch: Callable[[str], bytes]) -> bool:
-    """Signed by SNS, in our topic; its certificate is taken from Amazon and from nowhere else."""
+    """Signed by SNS, in our topic; its certificate is taken from Amazon and from nowhere else.
+
+    The topic's first message asks whether its others are wanted: the address in it is fetched to say so.
+    """
     try:
         message = json.loads(body)
         names = _SIGNED[message["Type"]]
@@ -56,13 +59,12 @@ def verify(headers: Mapping[str, str], body: bytes, secret: str, fetch: Callable
     if not secret or message.get("TopicArn") != secret or not _from_amazon(url):
         return False
     signed = "".join(f"{name}\n{message[name]}\n" for name in names if name in message)
-    return _signs(fetch(url), signature, signed.encode("utf-8", "surrogatepass"), str(message.get("SignatureVersion")))
-
-
-def confirmation(payload: Any) -> str:
-    """SNS sends nothing until the address in its first message was fetched."""
-    url = said(payload, "SubscribeURL") if at(payload, "Type") == "SubscriptionConfirmation" else ""
-    return url if _from_amazon(url, end="") else ""
+    data, version = signed.encode("utf-8", "surrogatepass"), str(message.get("SignatureVersion"))
+    if not _signs(fetch(url), signature, data, version):
+        return False
+    if _from_amazon(question := said(message, "SubscribeURL"), end=""):
+        fetch(question)
+    return True
 
 
 def _unwrapped(payload: Any) -> tuple[Any, str]:
