@@ -1,4 +1,4 @@
-"""Mail addresses: checked, made comparable, shown without being told (REQ-8, REQ-24); and where bounces go (REQ-7)."""
+"""Mail addresses: checked, made comparable, shown without being told (REQ-8, REQ-24)."""
 
 import re
 import unicodedata
@@ -75,13 +75,6 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
-
-
-def return_path(domain: str, token: str) -> str:
-    """The envelope sender that tells us which message a bounce is about. Raises AddressError if *token* is too long."""
-    if len(token) > 62:
-        raise AddressError(f"a return path holds tokens of up to 62 characters; this one has {len(token)}")
-    return f"b+{token}@{domain}"
 
 
 def _refusal(address: str, flaw: str) -> AddressError:

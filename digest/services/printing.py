@@ -8,7 +8,6 @@ from pathlib import Path
 
 from digest.catalog import Catalog
 from digest.catalog.deliveries import Delivery
-from digest.delivery.address import return_path
 from digest.delivery.dkim import Signer
 from digest.errors import NotFound
 from digest.links import Links, Purpose
@@ -109,5 +108,6 @@ class Printing:
         return Outgoing(digest.id, sender, reader.address, self.message(digest, reader))
 
     def return_path(self, digest: int) -> str:
+        """The envelope sender that tells us which message a bounce is about (REQ-7)."""
         domain = self.publication.return_domain or self.publication.sender.rpartition("@")[2]
-        return return_path(domain, self.links.return_token(digest))
+        return f"b+{self.links.return_token(digest)}@{domain}"

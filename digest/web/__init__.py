@@ -12,10 +12,10 @@ from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from digest.web import webhooks
 from digest.web.curate import Curators
 from digest.web.guard import Guard
 from digest.web.pages import Pages
-from digest.web.webhooks import Webhooks
 
 if TYPE_CHECKING:
     from digest.app import App
@@ -30,7 +30,7 @@ def create(app: "App") -> FastAPI:
     pages = Pages(app)
     pages.mount(web)
     Curators(app, pages).mount(web)
-    Webhooks(app).mount(web)
+    webhooks.mount(web, app)
     web.add_middleware(Guard)
     proxies = [str(network) for network in app.settings.web.trusted_proxies]
     web.add_middleware(ProxyHeadersMiddleware, trusted_hosts=proxies)  # whose request it is (REQ-27)

@@ -18,18 +18,12 @@ async def raw(request: Request) -> bytes:
     return await request.body()
 
 
-class Webhooks:
+def mount(web: FastAPI, app: "App") -> None:
     """One route for all providers."""
 
-    def __init__(self, app: "App") -> None:
-        self.app = app
-
-    def mount(self, web: FastAPI) -> None:
-        web.add_api_route("/webhooks/{provider}", self.told, methods=["POST"])
-
-    def told(self, request: Request, provider: str, body: Annotated[bytes, Depends(raw)]) -> Response:
+    def told(request: Request, provider: str, body: Annotated[bytes, Depends(raw)]) -> Response:
         try:
-            learned = self.app.feedback.callback(provider, dict(request.headers), body)
+            learned = app.feedback.callback(provider, dict(request.headers), body)
         except NotFound:
             raise HTTPException(404) from None
         except DigestError as error:
@@ -38,3 +32,5 @@ class Webhooks:
         if learned is None:
             raise HTTPException(400)
         return PlainTextResponse("thank you")
+
+    web.add_api_route("/webhooks/{provider}", told, methods=["POST"])

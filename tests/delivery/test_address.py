@@ -1,6 +1,6 @@
 import pytest
 
-from digest.delivery.address import canonical, masked, needs_smtputf8, network, normal, return_path, veiled
+from digest.delivery.address import canonical, masked, needs_smtputf8, network, normal, veiled
 from digest.errors import AddressError
 
 GOOD = {
@@ -130,10 +130,3 @@ def test_a_long_answer_is_cut():
 )
 def test_a_network_shares_one_budget(ip: str, shared: str):
     assert network(ip) == shared
-
-
-def test_a_return_path_tells_which_message_a_bounce_is_about():
-    assert return_path("bounces.example.org", "v.k.abc.def") == "b+v.k.abc.def@bounces.example.org"
-    assert normal(return_path("bounces.example.org", "t" * 62))
-    with pytest.raises(AddressError, match="62"):
-        return_path("bounces.example.org", "t" * 63)
