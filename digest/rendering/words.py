@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
-from email.utils import format_datetime
 from functools import lru_cache
 from textwrap import wrap as _wrap
 from urllib.parse import quote
@@ -86,4 +85,5 @@ def headline(turn: str, when: date) -> str:
 @lru_cache(maxsize=1024)
 def stamp(when: datetime) -> str:
     """*when* as a Date header wants it."""
-    return format_datetime(when.astimezone(UTC))
+    utc = when.astimezone(UTC)
+    return f"{DAYS[utc.weekday()][:3]}, {utc.day:02} {_MONTHS[utc.month - 1][:3]} {utc:%Y %H:%M:%S} +0000"
