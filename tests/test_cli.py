@@ -12,7 +12,7 @@ from factories import NOW
 
 from digest import __main__
 from digest.app import load
-from digest.cli import cli
+from digest.cli import cli, terminal
 from digest.cli.start import DEMO_NOW
 from digest.services.subscriptions import Proof
 
@@ -171,7 +171,21 @@ def test_a_lab_of_twenty_the_whole_way(ready, tmp_path):
     assert ready("deliveries", "--edition", "2026-01-16", "--state", "sent")[1].count("@lab.example") == 2
     rows = json.loads(ready("deliveries", "--json")[1])
     assert [(row["subscriber"], row["state"]) for row in rows] == [(f"{n}@lab.example", "sent") for n in ("ada", "bob")]
+    assert [row["id"] for row in json.loads(ready("deliveries", "--subscriber", "bob@lab.example", "--json")[1])] == [2]
     assert "subscriber bob@lab.example" in ready("deliveries", "show", "2")[1]
+
+
+def test_a_list_that_is_printed_item_by_item_is_the_same_json(capsys):
+    items = [{"title": "a\u2028b\nc", "picks": [1, 2]}, {"title": "", "picks": []}]
+    terminal.say_json(items)
+    terminal.say_json(iter(items))
+    whole, piecewise = capsys.readouterr().out.split("]\n[")
+    assert whole.strip("[]\n") == piecewise.strip("[]\n")
+
+
+def test_a_long_table_names_its_columns_again(capsys):
+    terminal.say_table(["id"], ([number] for number in range(1001)))
+    assert capsys.readouterr().out.count("id") == 2
 
 
 def test_while_sending_is_paused_what_waits_is_told(ready):

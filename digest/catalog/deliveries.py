@@ -5,16 +5,17 @@ said), `release` (never begun), `resend_uncertain` (the policy), `expire`,
 and a person's `retry` and `resolve`. Nothing else changes a state.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import date, datetime, timedelta
+from itertools import chain
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select, update
 
 from digest.catalog import tables as t
 from digest.catalog.leases import Lease, lease
-from digest.catalog.store import Store
+from digest.catalog.store import PAGE, Store
 from digest.model import Digest, Picks, Skipped, State, Turn, pack
 
 
@@ -249,13 +250,18 @@ class Deliveries:
     def of(
         self, *, edition: int | None = None, state: State | None = None, subscriber: int | None = None
     ) -> list[Delivery]:
-        d = t.digests
-        conditions = [
-            column == value
-            for column, value in ((d.c.edition_id, edition), (d.c.state, state), (d.c.subscriber_id, subscriber))
-            if value is not None
-        ]
-        return self._where(*conditions)
+        return [*chain.from_iterable(self.pages(edition=edition, state=state, subscriber=subscriber))]
+
+    def pages(
+        self, *, edition: int | None = None, state: State | None = None, subscriber: int | None = None
+    ) -> Iterator[list[Delivery]]:
+        """In the order of their numbers, some thousand at a time: ledgers are long."""
+        d, after = t.digests.c, 0
+        asked = ((d.edition_id, edition), (d.state, state), (d.subscriber_id, subscriber))
+        conditions = [column == value for column, value in asked if value is not None]
+        while page := self._where(*conditions, d.id > after, most=PAGE):
+            yield page
+            after = page[-1].digest.id
 
     def counts(self) -> dict[State, int]:
         """Rows by state; reads the whole ledger."""
@@ -296,14 +302,14 @@ class Deliveries:
         with self._store.read() as db:
             return db.scalar(select(t.switches.c.why).where(t.switches.c.name == "paused"))
 
-    def _where(self, *conditions: Any) -> list[Delivery]:
+    def _where(self, *conditions: Any, most: int | None = None) -> list[Delivery]:
         with self._store.read() as db:
-            return self._found(db, *conditions)
+            return self._found(db, *conditions, most=most)
 
-    def _found(self, db: Connection, *conditions: Any) -> list[Delivery]:
+    def _found(self, db: Connection, *conditions: Any, most: int | None = None) -> list[Delivery]:
         """In the order of their numbers."""
         d = t.digests.c
-        wanted = select(*(d[name] for name in _COLUMNS)).where(*conditions).order_by(d.id)
+        wanted = select(*(d[name] for name in _COLUMNS)).where(*conditions).order_by(d.id).limit(most)
         return [
             Delivery(
                 Digest(id_, who, turn, edition or 0, Picks(picks), template or "", name, date_, deadline, since),

@@ -44,6 +44,9 @@ from digest.errors import Busy, CatalogError, ConfigError
 
 T = TypeVar("T")
 
+PAGE = 2000
+"""rows of a long list that are read at a time"""
+
 MIGRATIONS = Path(__file__).parent / "migrations"
 PRAGMAS = (
     "journal_mode = WAL",

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Text, cast, delete, func, select, update
 
 from digest.catalog import tables as t
-from digest.catalog.store import Store
+from digest.catalog.store import PAGE, Store
 from digest.errors import CatalogError
 from digest.model import Cadence, Interest, Schedule, Standing, Steering, Subscriber, Turn
 
@@ -68,7 +68,14 @@ class Subscribers:
 
     def all(self) -> list[Subscriber]:
         """All but the erased, by id."""
-        return list(self._where(t.subscribers.c.address.is_not(None)))
+        return list(self.each())
+
+    def each(self) -> Iterator[Subscriber]:
+        """The same, without holding them all."""
+        s, after = t.subscribers.c, 0
+        while page := list(self._where(s.address.is_not(None) & (s.id > after), PAGE)):
+            yield from page
+            after = page[-1].id
 
     def stand(self, number: int, standing: Standing) -> None:
         with self._store.write() as db:
@@ -168,9 +175,9 @@ class Subscribers:
             rows = db.execute(select(s.c.standing, func.count()).where(s.c.address.is_not(None)).group_by(s.c.standing))
             return {standing: number for standing, number in rows}
 
-    def _where(self, condition: Any) -> Iterator[Subscriber]:
+    def _where(self, condition: Any, most: int | None = None) -> Iterator[Subscriber]:
         with self._store.read() as db:
-            rows = db.execute(_ALL.where(condition).order_by(t.subscribers.c.id)).all()
+            rows = db.execute(_ALL.where(condition).order_by(t.subscribers.c.id).limit(most)).all()
         wanted = _wants([r.id for r in rows], [r.interest for r in rows])
         return (_subscriber(r, *wants) for r, wants in zip(rows, wanted, strict=True))
 

@@ -24,7 +24,10 @@ from digest.cli.terminal import (
 from digest.errors import NotFound
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from digest.app import App
+    from digest.catalog.deliveries import Delivery
     from digest.services.publish import Preview
 
 cli = typer.Typer(**PLAIN)
@@ -210,6 +213,7 @@ def deliveries(
     state: Annotated[
         str | None, typer.Option(help="pending sending sent failed suppressed expired uncertain skipped")
     ] = None,
+    subscriber: Annotated[str | None, typer.Option(metavar="WHO", help="address or public id")] = None,
     json: Json = False,
 ) -> None:
     """Who got it, and who did not and why: one line a turn."""
@@ -221,15 +225,21 @@ def deliveries(
     if state and state not in list(State):
         raise typer.BadParameter(f"{state!r} is no state; choose from {', '.join(State)}")
     number = edition_id(app, day(edition)) if edition else None
-    rows = app.catalog.deliveries.of(edition=number, state=State(state) if state else None)
-    who = app.catalog.subscribers.addresses({d.digest.subscriber for d in rows})
-    pairs = [(row.digest, row) for row in rows]
-    told = [(d.id, who[d.subscriber], d.turn, len(d.picks), row.state, row.reason) for d, row in pairs]
+    whose = app.subscriptions.find(subscriber).id if subscriber else None
+    pages = app.catalog.deliveries.pages(edition=number, state=State(state) if state else None, subscriber=whose)
+    told = (row for page in pages for row in _told(app, page))
     columns = ("id", "subscriber", "turn", "papers", "state", "reason")
     if json:
-        say_json([dict(zip(columns, row, strict=True)) for row in told])
+        say_json(dict(zip(columns, row, strict=True)) for row in told)
     else:
         say_table(columns, told)
+
+
+def _told(app: "App", page: "Sequence[Delivery]") -> "Iterator[tuple[object, ...]]":
+    who = app.catalog.subscribers.addresses({row.digest.subscriber for row in page})
+    for row in page:
+        d = row.digest
+        yield d.id, who[d.subscriber], d.turn, len(d.picks), row.state, row.reason
 
 
 @deliveries_cli.command("show")

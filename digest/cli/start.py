@@ -51,7 +51,7 @@ def demo() -> None:
     samples = shipped("examples")
     session.config, session.now = _demo_config(samples), clock.fixed(moment(DEMO_NOW))
     app = session.app
-    if not app.catalog.subscribers.all():
+    if not app.catalog.subscribers.counts():
         yesterday = app.clock() - timedelta(hours=12)
         add_all(samples / "subscribers.csv", "sample subscriber of the demo", yesterday)
     collect([])

@@ -84,17 +84,19 @@ def _read(form: "Form", said: Mapping[str, str], topics: "Sequence[Topic]", befo
 @subscribers_cli.command("list")
 def subscribers_list(json: Json = False) -> None:
     """All subscribers."""
-    found = session.app.catalog.subscribers.all()
+    found = session.app.catalog.subscribers.each()
     if json:
-        say_json([session.app.subscriptions.exported(reader) for reader in found])
+        say_json(session.app.subscriptions.exported(reader) for reader in found)
         return
-    rows, names = [], {topic.id: topic.name for topic in session.app.catalog.topics.all()}
-    for reader in found:
-        interest, schedule = reader.interest, reader.schedule
-        wants = [names[topic] for topic in interest.topics] + [f"“{text}”" for text in interest.texts]
-        when = f"{schedule.cadence} {schedule.hour}:00 {schedule.zone}"
-        rows.append((reader.address, reader.standing, when, ", ".join(wants)))
-    say_table(("address", "standing", "when", "interests"), rows)
+    names = {topic.id: topic.name for topic in session.app.catalog.topics.all()}
+    say_table(("address", "standing", "when", "interests"), (_line(reader, names) for reader in found))
+
+
+def _line(reader: "Subscriber", names: Mapping[int, str]) -> tuple[str, str, str, str]:
+    interest, schedule = reader.interest, reader.schedule
+    wants = [names[topic] for topic in interest.topics] + [f"“{text}”" for text in interest.texts]
+    when = f"{schedule.cadence} {schedule.hour}:00 {schedule.zone}"
+    return reader.address, reader.standing, when, ", ".join(wants)
 
 
 @subscribers_cli.command("import")

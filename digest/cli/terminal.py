@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, date, datetime
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -65,13 +66,24 @@ def say(text: str = "") -> None:
 
 
 def say_json(value: object) -> None:
-    """Dataclasses by their fields, all else that JSON does not know as text."""
+    """Dataclasses by their fields, all else that JSON does not know as text; an iterator as a list, item by item."""
+    if not isinstance(value, Iterator):
+        typer.echo(_json(value))
+        return
+    before = "["
+    for item in value:
+        typer.echo(before + "\n  " + _json(item).replace("\n", "\n  "), nl=False)
+        before = ","
+    typer.echo("[]" if before == "[" else "\n]")
+
+
+def _json(value: object) -> str:
     import json
 
     def plain(of: Any) -> object:
         return asdict(of) if is_dataclass(of) and not isinstance(of, type) else str(of)
 
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=plain))
+    return json.dumps(value, indent=2, ensure_ascii=False, default=plain)
 
 
 def console(*, markup: bool = False) -> "Console":
@@ -103,10 +115,16 @@ def health_table(reports: "Iterable[Report]") -> "Table":
 
 
 def say_table(columns: Iterable[str], rows: Iterable[Iterable[object]], title: str | None = None) -> None:
-    made = table(*columns, title=title)
-    for row in rows:
-        made.add_row(*map(str, row))
-    console().print(made)
+    """With the columns named again after each thousand rows: a long list is shown as it is read."""
+    columns, rows, screen = [*columns], iter(rows), console()
+    some = [*islice(rows, 1000)]
+    while True:
+        made = table(*columns, title=title)
+        for row in some:
+            made.add_row(*map(str, row))
+        screen.print(made)
+        if not (some := [*islice(rows, 1000)]):
+            return
 
 
 @contextmanager

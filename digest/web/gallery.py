@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -95,7 +96,7 @@ class Gallery:
         return self._templates.get_template("gallery.html").render(
             asked=asked,
             most=MOST_PAPERS,
-            readers=[reader.address for reader in self.app.catalog.subscribers.all()[:200]],
+            readers=[reader.address for reader in islice(self.app.catalog.subscribers.each(), 200)],
             editions=[day.isoformat() for day in self.app.catalog.editions.dates()],
             findings=self._findings(),
             state=self.state() if live else "",

@@ -53,6 +53,15 @@ def test_a_skipped_turn_has_its_row_and_its_reason(catalog, readers):
     assert (row.state, row.reason) == (State.SKIPPED, "nothing-new")
 
 
+def test_long_lists_are_read_in_pages_and_in_order(catalog, readers, monkeypatch):
+    monkeypatch.setattr("digest.catalog.deliveries.PAGE", 2)
+    monkeypatch.setattr("digest.catalog.subscribers.PAGE", 2)
+    compose(catalog, readers)
+    assert [[d.digest.id for d in page] for page in catalog.deliveries.pages()] == [[1, 2], [3, 4], [5]]
+    assert [reader.id for reader in catalog.subscribers.each()] == [1, 2, 3, 4, 5]
+    assert not catalog.deliveries.of(state=State.SENT)
+
+
 def test_two_claims_never_share_a_row(catalog, readers):
     compose(catalog, readers)
     first = catalog.deliveries.claim(3, "a", NOW)
