@@ -22,6 +22,7 @@ STEPS = 60  # of the fit
 HELD = 0.2  # share of the papers, the newest, on which it is seen how sure the model may be
 RARE = 2  # papers that a trait must have for it to count
 TELLING = 0.35  # power of how telling it is; chosen within the days that `evaluate prior` learns from at first
+DOUBT, LEAST = 5, 0.3  # papers as usual that each trait is believed to have besides, and how telling any trait is
 
 Chances = NDArray[np.float64]
 
@@ -105,10 +106,12 @@ def enough(trended: Sequence[bool]) -> bool:
 def _telling(counts: Any, trended: NDArray[np.float32]) -> Any:
     """By trait how many times as often those that trended have it, or the others; a logarithm (naive Bayes).
 
-    Source: Wang, Manning 2012.
+    Of a rare trait that says little: as many of its papers in DOUBT trended as of all. Source: Wang, Manning 2012.
     """
-    yes, no = counts[trended > 0].sum(axis=0) + 1, counts[trended == 0].sum(axis=0) + 1
-    return np.abs(np.log((yes / yes.sum()) / (no / no.sum())))
+    usual = float(trended.mean())
+    yes = counts[trended > 0].sum(axis=0) + DOUBT * usual
+    no = counts[trended == 0].sum(axis=0) + DOUBT * (1 - usual)
+    return np.abs(np.log((yes / yes.sum()) / (no / no.sum()))) + LEAST
 
 
 def _fitted(unit: Any, wanted: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:

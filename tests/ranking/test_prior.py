@@ -56,3 +56,12 @@ def test_too_little_history_teaches_nothing():
     assert not enough([True] * 2_000)
     assert not enough([False] * 1_700 + [True] * 300), "whoever tells was not asked before"
     assert enough([True] * 60 + [False] * 2_000)
+
+
+def test_words_of_which_little_is_known_drown_the_telling_ones_no_more_than_in_the_plain_model():
+    papers, trended = history()
+    rare = [f"abstract rare{nth}" for nth in range(20)]
+    for nth, place in enumerate(place for place, came in enumerate(trended[:500]) if not came):
+        papers[place] = papers[place] | set(rare[nth // 2 : nth // 2 + 1])
+    asked = [traits(paper("agents")) | {*rare}]
+    assert Prior(papers, trended).chances(asked) > Prior(papers, trended, telling=0).chances(asked)
