@@ -126,3 +126,21 @@ def make_app(tmp_path, clock, monkeypatch, database):
 @pytest.fixture
 def app(make_app):
     return make_app()
+
+
+@pytest.fixture
+def digest(tmp_path, monkeypatch, capsys):
+    """Runs the command in an empty folder; returns exit code, output and errors."""
+    from digest import __main__
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*words, now="2026-01-16T07:30:00Z"):
+        monkeypatch.setattr("sys.argv", ["digest", "--now", now, *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            __main__.main()
+        printed = capsys.readouterr()
+        return ended.value.code or 0, printed.out, printed.err
+
+    return run

@@ -95,3 +95,12 @@ def as_before(path):
     """A database with the oldest schema that is upgraded."""
     with closing(sqlite3.connect(path)) as db:
         db.executescript(Path(__file__).with_name("data").joinpath("schema-0002.sql").read_text())
+
+
+def take(catalog, *listings, source="arxiv", now=NOW):
+    return catalog.papers.take(source, batch(*listings), now)
+
+
+def titles(catalog, now=NOW):
+    """What became news in the last week."""
+    return [card.title for card, _ in catalog.papers.news(now - timedelta(days=7), now)]

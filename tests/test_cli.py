@@ -10,7 +10,6 @@ from conftest import CONFIG
 from delivery.zone import Zone
 from factories import NOW
 
-from digest import __main__
 from digest.app import load
 from digest.cli import cli, terminal
 from digest.cli.start import DEMO_NOW
@@ -25,22 +24,6 @@ FEED = f"""<rss version="2.0"><channel><title>A journal</title>
 <description>A robot learns manipulation.</description><pubDate>{TODAY}</pubDate></item>
 </channel></rss>"""
 SOURCE = "sources:\n  - {name: Journal, kind: feed, url: 'file:feed.xml'}\n"
-
-
-@pytest.fixture
-def digest(tmp_path, monkeypatch, capsys):
-    """Runs the command in an empty folder; returns exit code, output and errors."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*words, now="2026-01-16T07:30:00Z"):
-        monkeypatch.setattr("sys.argv", ["digest", "--now", now, *words])
-        with pytest.raises(SystemExit) as ended:
-            __main__.main()
-        printed = capsys.readouterr()
-        return ended.value.code or 0, printed.out, printed.err
-
-    return run
 
 
 @pytest.fixture

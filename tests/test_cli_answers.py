@@ -4,9 +4,9 @@ import json
 import re
 
 import pytest
-from test_cli import digest, ready
+from test_cli import ready
 
-__all__ = ["digest", "ready"]
+__all__ = ["ready"]
 
 
 @pytest.fixture

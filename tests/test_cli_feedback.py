@@ -7,25 +7,7 @@ from pathlib import Path
 import pytest
 from conftest import CONFIG
 
-from digest import __main__
-
 SAMPLES = Path(__file__).parent / "data" / "bounces"
-
-
-@pytest.fixture
-def digest(tmp_path, monkeypatch, capsys):
-    """Runs the command in an empty folder; returns exit code, output and errors."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*words):
-        monkeypatch.setattr("sys.argv", ["digest", *words])
-        with pytest.raises(SystemExit) as ended:
-            __main__.main()
-        printed = capsys.readouterr()
-        return ended.value.code or 0, printed.out, printed.err
-
-    return run
 
 
 @pytest.fixture

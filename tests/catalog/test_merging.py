@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from factories import NOW, batch, listing
+from factories import NOW, listing, take, titles
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
@@ -15,14 +15,6 @@ from digest.errors import NotFound
 
 WEEK = timedelta(days=7)
 TITLE = "A very particular title of things"
-
-
-def take(catalog, *listings, source="arxiv", now=NOW):
-    return catalog.papers.take(source, batch(*listings), now)
-
-
-def titles(catalog, now=NOW):
-    return [card.title for card, _ in catalog.papers.news(now - WEEK, now)]
 
 
 def events(catalog, paper=1):

@@ -1,7 +1,7 @@
 from datetime import timedelta
 
 import pytest
-from factories import NOW, batch, listing
+from factories import NOW, batch, listing, take, titles
 from served import Served
 
 from digest.catalog.merging import Taken
@@ -10,14 +10,6 @@ from digest.model import NAMED, Memory
 from digest.sources.arxiv import ArxivSource
 
 WEEK = timedelta(days=7)
-
-
-def take(catalog, *listings, source="arxiv", now=NOW):
-    return catalog.papers.take(source, batch(*listings), now)
-
-
-def titles(catalog, now=NOW):
-    return [card.title for card, _ in catalog.papers.news(now - WEEK, now)]
 
 
 def test_a_second_collection_of_the_same_batch_brings_nothing_new(catalog):

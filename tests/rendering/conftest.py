@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from factories import PUBLICATION
 
 from digest.model import Candidate, Card, Digest, Edition, Pick, Publication, Reason, ReasonCode
 from digest.rendering.press import Press, Urls
@@ -20,14 +21,8 @@ def templates() -> Path:
 
 @pytest.fixture(scope="session")
 def publication() -> Publication:
-    return Publication(
-        name="Example Digest",
-        sender="digest@news.example.org",
-        base_url="https://news.example.org",
-        list_id="papers.news.example.org",
-        postal_address="Example Lab, 1 Library Street, 12345 Sampletown",
-        tagline="New research, ranked for you",
-    )
+    address = "Example Lab, 1 Library Street, 12345 Sampletown"
+    return replace(PUBLICATION, postal_address=address, tagline="New research, ranked for you")
 
 
 @pytest.fixture(scope="session")

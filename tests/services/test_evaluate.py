@@ -1,6 +1,7 @@
 import gzip
 import json
 import os
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -288,25 +289,13 @@ def test_days_without_outcomes_are_no_evaluation(written):
 
 
 @pytest.fixture
-def digest(tmp_path, monkeypatch, capsys):
-    """Runs `digest evaluate …` in an empty folder, without a configuration; returns exit code, output and errors."""
-    from digest import __main__
-
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*words):
-        monkeypatch.setattr("sys.argv", ["digest", "evaluate", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            __main__.main()
-        printed = capsys.readouterr()
-        return ended.value.code or 0, printed.out, printed.err
-
-    return run
+def evaluated(digest):
+    """Runs `digest evaluate …`, without a configuration."""
+    return partial(digest, "evaluate")
 
 
-def test_relevance_as_json_has_a_number_for_each_method_and_measure(digest, papers, topics):
-    code, out, _ = digest("relevance", "--papers", papers, "--topics", topics, "--methods", "digest,bm25", "--json")
+def test_relevance_as_json_has_a_number_for_each_method_and_measure(evaluated, papers, topics):
+    code, out, _ = evaluated("relevance", "--papers", papers, "--topics", topics, "--methods", "digest,bm25", "--json")
     found = json.loads(out)
     assert code == 0
     assert found["topics"] == 3
@@ -317,31 +306,31 @@ def test_relevance_as_json_has_a_number_for_each_method_and_measure(digest, pape
     assert low <= found["methods"]["bm25"]["map"] <= high
 
 
-def test_each_of_several_sets_has_its_own_papers(digest, papers, topics):
+def test_each_of_several_sets_has_its_own_papers(evaluated, papers, topics):
     given = ["--topics", topics, "--topics", topics, "--methods", "digest,keyword"]
-    code, out, _ = digest("relevance", *given, "--papers", papers, "--papers", f"{papers},{papers}", "--json")
+    code, out, _ = evaluated("relevance", *given, "--papers", papers, "--papers", f"{papers},{papers}", "--json")
     assert code == 0
     assert json.loads(out)["topics"] == 6
     assert len(json.loads(out)["over_best"]) == 3
-    code, _, err = digest("relevance", *given, "--papers", papers)
+    code, _, err = evaluated("relevance", *given, "--papers", papers)
     assert code == 2
     assert "2 --topics need as many --papers" in err
 
 
-def test_relevance_as_a_table_names_methods_and_measures(digest, papers, topics, tmp_path):
-    code, out, _ = digest("relevance", "--papers", papers, "--topics", topics, "--votes", "2")
+def test_relevance_as_a_table_names_methods_and_measures(evaluated, papers, topics, tmp_path):
+    code, out, _ = evaluated("relevance", "--papers", papers, "--topics", topics, "--votes", "2")
     assert code == 0
     assert all(word in out for word in ("3 topics, 24 papers", "tfidf", "recall@50", "2 votes", "best other method"))
     assert not (tmp_path / "subscribers.db").exists()
 
 
-def test_trend_as_json_and_as_a_table(digest, written):
+def test_trend_as_json_and_as_a_table(evaluated, written):
     looks = written("p.jsonl", [look(f"a{n}", n) for n in range(6)])
     outcomes = written("o.jsonl", [outcome(f"a{n}", n) for n in range(6)])
-    code, out, _ = digest("trend", "--papers", looks, "--outcomes", outcomes, "--json")
+    code, out, _ = evaluated("trend", "--papers", looks, "--outcomes", outcomes, "--json")
     assert code == 0
     assert set(json.loads(out)["methods"]) == {"digest", "early upvotes"}
-    code, out, _ = digest("trend", "--papers", looks, "--outcomes", outcomes)
+    code, out, _ = evaluated("trend", "--papers", looks, "--outcomes", outcomes)
     assert code == 0
     assert "2026-01-05" in out
     assert "mean" in out
@@ -354,19 +343,19 @@ def listed(number, day, about, picked=None):
     }  # fmt: skip
 
 
-def test_the_prior_foretells_who_is_picked_from_what_was_picked_before(digest, written):
+def test_the_prior_foretells_who_is_picked_from_what_was_picked_before(evaluated, written):
     rows = [
         listed(day * 100 + n, day, *(("agents", f"2026-01-{day:02}") if n % 10 == 0 else ("proofs",)))
         for day in range(1, 21)
         for n in range(70)
     ]
-    code, out, _ = digest("prior", "--listings", written("l.jsonl", rows), "--json")
+    code, out, _ = evaluated("prior", "--listings", written("l.jsonl", rows), "--json")
     assert code == 0
     told = json.loads(out)
     assert (told["learned_until"], told["days"], told["papers"]) == ("2026-01-17", 4, 280)
     assert told["methods"]["digest"]["auc"] == 1
     assert told["methods"]["digest"]["of base"] == pytest.approx(0.35 / 0.1)
-    assert "words" in digest("prior", "--listings", written("l.jsonl", rows))[1]
+    assert "words" in evaluated("prior", "--listings", written("l.jsonl", rows))[1]
 
 
 def test_days_with_few_papers_have_no_best_to_judge(written):
@@ -375,20 +364,20 @@ def test_days_with_few_papers_have_no_best_to_judge(written):
     assert [*evaluate.prior_of(written("l.jsonl", rows)).methods["digest"]] == ["auc"]
 
 
-def test_a_prior_with_nothing_to_learn_from_says_what_it_needs(digest, written):
-    code, _, error = digest("prior", "--listings", written("l.jsonl", [listed(1, 1, "agents")]))
+def test_a_prior_with_nothing_to_learn_from_says_what_it_needs(evaluated, written):
+    code, _, error = evaluated("prior", "--listings", written("l.jsonl", [listed(1, 1, "agents")]))
     assert code != 0
     assert "1000 papers, 50 of them picked" in error
 
 
-def test_what_cannot_be_read_is_told_in_one_line(digest, papers, topics, written):
-    code, _, err = digest("relevance", "--papers", "none.jsonl", "--topics", topics)
+def test_what_cannot_be_read_is_told_in_one_line(evaluated, papers, topics, written):
+    code, _, err = evaluated("relevance", "--papers", "none.jsonl", "--topics", topics)
     assert (code, err) == (2, "digest: none.jsonl: there is no such file\n")
     broken = written("broken.jsonl", GOOD + '{"id": ')
-    code, _, err = digest("relevance", "--papers", papers, "--papers", broken, "--topics", topics)
+    code, _, err = evaluated("relevance", "--papers", papers, "--papers", broken, "--topics", topics)
     assert code == 2
     assert "broken.jsonl:2: this line is no JSON" in err
-    code, _, err = digest("relevance", "--papers", papers, "--topics", topics, "--methods", "magic")
+    code, _, err = evaluated("relevance", "--papers", papers, "--topics", topics, "--methods", "magic")
     assert code == 2
     assert "magic" in err
 

@@ -327,12 +327,13 @@ class Killed(BaseException):
     """As SIGKILL."""
 
 
+def killed(*_):
+    raise Killed
+
+
 def test_whoever_is_killed_between_commit_and_removal_counts_nothing_twice(app, sent, spool, monkeypatch):
     digests = sent(3)
     drop(spool, *(about(app, digest, status="5.2.2", words="full") for digest in digests))
-
-    def killed(*_):
-        raise Killed
 
     with monkeypatch.context() as patch:
         patch.setattr("digest.delivery.spool.Spool.remove", killed)
@@ -346,9 +347,6 @@ def test_whoever_is_killed_between_commit_and_removal_counts_nothing_twice(app, 
 def test_whoever_is_killed_before_the_commit_loses_nothing(app, sent, spool, monkeypatch):
     (digest,) = sent()
     drop(spool, about(app, digest))
-
-    def killed(*_):
-        raise Killed
 
     with monkeypatch.context() as patch:
         patch.setattr("digest.catalog.feedback.Feedback._suppress", killed)

@@ -2,16 +2,18 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from types import MappingProxyType, SimpleNamespace
 
 import pytest
+from factories import PUBLICATION
 from starlette.testclient import TestClient
 
 from digest.errors import AddressError, BadLink, Busy, NotFound, SourceError
-from digest.model import Cadence, Candidate, Card, Interest, Publication, Schedule, Standing, Subscriber, Topic
+from digest.model import Cadence, Candidate, Card, Interest, Schedule, Standing, Subscriber, Topic
 from digest.rendering.press import Item
 from digest.services.library import Found, Hit, Page
 from digest.services.profiles import Ballot, Pasted, Votes
@@ -198,13 +200,8 @@ class App(SimpleNamespace):
         self.problems: list[str] = []
         subscriptions = Subscriptions()
         super().__init__(
-            publication=Publication(
-                name="Example Digest",
-                sender="digest@news.example.org",
-                base_url="https://news.example.org",
-                list_id="papers.news.example.org",
-                postal_address="1 Example Street\nExampletown",
-                tagline="Papers worth your morning",
+            publication=replace(
+                PUBLICATION, postal_address="1 Example Street\nExampletown", tagline="Papers worth your morning"
             ),
             settings=SimpleNamespace(
                 web=SimpleNamespace(host="127.0.0.1", port=8000, trusted_proxies=(ip_network("10.0.0.0/8"),)),
