@@ -26,8 +26,8 @@ class Verdict(NamedTuple):
     """for the ledger: code, phase and the server's words, without addresses"""
     not_before: datetime | None = None
     stop: Stop = Stop.NONE
-    suppress: bool = False
-    """the address does not exist: never mail it again"""
+    blame: Blame = Blame.UNKNOWN
+    """what a refusal tells of the address, or of us: as much as the bounce that it spares us (REQ-43)"""
     counts: bool = False
     """towards the breaker: the trouble is ours or the server's, not the recipient's"""
 
@@ -46,7 +46,8 @@ def verdict(outcome: Outcome, attempts: int, now: datetime, deadline: datetime) 
     stop = Stop.RECONNECT if offline or code in (0, 421) else Stop.NONE
     again = now if offline else now + backoff(outcome.id, attempts)
     if again >= deadline:
-        return Verdict(State.EXPIRED, text, stop=stop)
+        put_off = phase is Phase.RCPT and 400 <= code < 500
+        return Verdict(State.EXPIRED, text, stop=stop, blame=Blame.SOFT if put_off else Blame.UNKNOWN)
     return Verdict(State.PENDING, text, again, stop)
 
 
@@ -61,11 +62,11 @@ def _refused(outcome: Outcome, text: str, now: datetime) -> Verdict:
         return Verdict(State.PENDING, text, now, Stop.PAUSE)
     at_recipient = outcome.phase is Phase.RCPT
     status = status_in(outcome.text) or class_in(str(outcome.code))
-    blamed = blame(status, outcome.text, after_data=not at_recipient)
-    if blamed is Blame.HARD:
-        return Verdict(State.FAILED, text, suppress=True)
-    ours = blamed is Blame.OURS and not status.startswith(CONTENT)  # before any content it is about the address
-    return Verdict(State.FAILED, text, counts=ours or not at_recipient)
+    found = blame(status, outcome.text, after_data=not at_recipient)
+    if status.startswith(CONTENT) if at_recipient else found is Blame.SOFT:  # an address that is not ASCII; the message
+        found = Blame.UNKNOWN
+    counts = found is Blame.OURS or not (at_recipient or found is Blame.HARD)
+    return Verdict(State.FAILED, text, blame=found, counts=counts)
 
 
 class Breaker:

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from digest.catalog import Catalog
 from digest.catalog.deliveries import Delivery, Settled
+from digest.catalog.feedback import Lesson, What
 from digest.catalog.leases import Lease
 from digest.clock import Clock, elapsed, pace
 from digest.delivery import Transport
@@ -25,6 +26,7 @@ from digest.delivery.address import canonical, domain_of
 from digest.delivery.dkim import hashed
 from digest.delivery.journal import FileLog, Journal, Word
 from digest.delivery.pace import Lanes, WarmUp
+from digest.delivery.refusal import Blame
 from digest.delivery.verdict import Breaker, Stop, Verdict, verdict
 from digest.errors import CatalogError, ConfigError
 from digest.links import Links
@@ -377,14 +379,20 @@ class _Run:
         self.told(row)
         at_domain = outcome.phase in (Phase.RCPT, Phase.DATA, Phase.FINAL)
         self.lanes.heard(domain_of(flight.address), put_off=at_domain and 400 <= outcome.code < 500)
-        if found.suppress:
-            mark = self.service.links.fingerprint(canonical(flight.address))
-            self.service.catalog.consents.suppress(mark, f"no such address: {found.text}", self.service.clock())
+        if found.blame is not Blame.UNKNOWN:
+            self.learn(flight, found)
         self.dropped = self.dropped + 1 if found.stop is Stop.RECONNECT else 0
         if self.breaker.tripped(found) or found.stop is Stop.PAUSE:
             self.pause(found.text)
         elif self.dropped and (outcome.phase in (Phase.CONNECT, Phase.HELLO) or self.dropped >= DROPS):
             self.report.stopped = found.text
+
+    def learn(self, flight: _Flight, found: Verdict) -> None:
+        """A refusal teaches what the bounce would that it spares us (REQ-43)."""
+        number, feedback = flight.delivery.digest.id, self.service.catalog.feedback
+        mark = self.service.links.fingerprint(canonical(flight.address))
+        whom = feedback.recipients({number}, {})[number]
+        feedback.take([Lesson(whom, mark, What(found.blame), f"refused: {found.text}")], self.service.clock())
 
     def settle(self, delivery: Delivery, state: State, reason: str) -> None:
         """A row's end without a transport's word; failures in a row stop the run as the server's would."""

@@ -47,43 +47,50 @@ def test_the_phase_decides_who_is_to_blame(phase: str, code: int, text: str, sta
 
 
 @pytest.mark.parametrize(
-    ("phase", "code", "text", "suppress", "counts"),
+    ("phase", "code", "text", "blame", "counts"),
     [
-        ("rcpt", 550, "5.1.1 <reader@example.org>: Recipient address rejected", True, False),
-        ("rcpt", 550, "5.1.2 Bad destination system", True, False),
-        ("rcpt", 553, "5.1.3 bad syntax", True, False),
-        ("rcpt", 550, "5.1.6 moved", True, False),
-        ("rcpt", 556, "5.1.10 null MX", True, False),
-        ("rcpt", 550, "No such user here", True, False),
-        ("rcpt", 550, "User unknown", True, False),
-        ("rcpt", 550, "5.1.0 unknown recipient", True, False),
-        ("rcpt", 550, "sorry, mailbox does not exist", True, False),
-        ("rcpt", 550, "the domain of your sender does not exist", False, True),
-        ("rcpt", 550, "relay not permitted", False, True),
-        ("rcpt", 554, "Service unavailable; Client host [192.0.2.1] blocked using zen.spamhaus.org", False, True),
-        ("rcpt", 550, "5.5.0 Requested action not taken: mailbox unavailable", True, False),
-        ("rcpt", 550, "5.2.1 no such user", True, False),
-        ("rcpt", 550, "mailbox unavailable", False, False),
-        ("rcpt", 552, "5.2.2 mailbox full", False, False),
-        ("rcpt", 550, "5.1.7 bad sender", False, True),
-        ("rcpt", 550, "5.1.8 bad sender system", False, True),
-        ("rcpt", 550, "5.7.1 user unknown to our policy", False, True),
-        ("rcpt", 550, "5.7.515 not authenticated", False, True),
-        ("rcpt", 553, "5.6.7 no SMTPUTF8", False, False),
-        ("final", 550, "5.1.1 no such user", True, False),
-        ("final", 550, "no such user", False, True),
-        ("final", 554, "5.7.1 spam", False, True),
-        ("data", 554, "5.5.1 no", False, True),
-        ("final", 0, "", False, True),
-        ("rcpt", 450, "4.2.0 later", False, False),
-        ("final", 451, "4.3.0 later", False, False),
+        ("rcpt", 550, "5.1.1 <reader@example.org>: Recipient address rejected", "hard", False),
+        ("rcpt", 550, "5.1.2 Bad destination system", "hard", False),
+        ("rcpt", 553, "5.1.3 bad syntax", "hard", False),
+        ("rcpt", 550, "5.1.6 moved", "hard", False),
+        ("rcpt", 556, "5.1.10 null MX", "hard", False),
+        ("rcpt", 550, "No such user here", "hard", False),
+        ("rcpt", 550, "User unknown", "hard", False),
+        ("rcpt", 550, "5.1.0 unknown recipient", "hard", False),
+        ("rcpt", 550, "sorry, mailbox does not exist", "hard", False),
+        ("rcpt", 550, "the domain of your sender does not exist", "ours", True),
+        ("rcpt", 550, "relay not permitted", "ours", True),
+        ("rcpt", 554, "Service unavailable; Client host [192.0.2.1] blocked using zen.spamhaus.org", "ours", True),
+        ("rcpt", 550, "5.5.0 Requested action not taken: mailbox unavailable", "hard", False),
+        ("rcpt", 550, "5.2.1 no such user", "hard", False),
+        ("rcpt", 550, "mailbox unavailable", "soft", False),
+        ("rcpt", 552, "5.2.2 mailbox full", "soft", False),
+        ("rcpt", 550, "5.1.7 bad sender", "ours", True),
+        ("rcpt", 550, "5.1.8 bad sender system", "ours", True),
+        ("rcpt", 550, "5.7.1 user unknown to our policy", "ours", True),
+        ("rcpt", 550, "5.7.515 not authenticated", "ours", True),
+        ("rcpt", 553, "5.6.7 no SMTPUTF8", "unknown", False),
+        ("final", 550, "5.1.1 no such user", "hard", False),
+        ("final", 550, "no such user", "unknown", True),
+        ("final", 554, "5.7.1 spam", "ours", True),
+        ("data", 554, "5.5.1 no", "ours", True),
+        ("final", 0, "", "unknown", True),
+        ("rcpt", 450, "4.2.0 later", "unknown", False),
+        ("final", 451, "4.3.0 later", "unknown", False),
     ],
 )
-def test_only_an_address_that_does_not_exist_is_suppressed_and_only_our_troubles_count(
-    phase: str, code: int, text: str, suppress: bool, counts: bool
+def test_a_refusal_is_blamed_as_its_bounce_would_be_and_only_our_troubles_count(
+    phase: str, code: int, text: str, blame: str, counts: bool
 ):
     found = judged(phase, code, text)
-    assert (found.suppress, found.counts) == (suppress, counts)
+    assert (found.blame, found.counts) == (blame, counts)
+
+
+def test_an_address_that_is_put_off_until_the_deadline_is_blamed_and_a_server_that_is_busy_is_not():
+    late = DEADLINE - timedelta(seconds=1)
+    assert judged("rcpt", 452, "4.2.2 full", now=late).blame == "soft"
+    assert judged("final", 451, "4.3.0 later", now=late).blame == "unknown"
+    assert judged("connect", 0, now=DEADLINE).blame == "unknown"
 
 
 def test_waiting_doubles_from_a_minute_to_an_hour():

@@ -174,6 +174,26 @@ def test_an_unknown_address_fails_and_is_never_mailed_again(app, line, owed):
     assert app.catalog.consents.suppressed(app.links.fingerprint("reader0@example.org"))
 
 
+def test_a_mailbox_that_is_full_on_five_days_is_given_up_as_if_it_had_bounced(app, line, owed, clock):
+    mark = app.links.fingerprint("reader0@example.org")
+    for day in range(5):
+        assert not app.catalog.consents.suppressed(mark)
+        owed(1, turn=f"2026-01-{16 + day}")
+        with app.catalog.store.write() as db:
+            db.execute(tables.digests.update().values(deadline=clock() + timedelta(days=1)))
+        line.says = [(Phase.RCPT, 552, "5.2.2 mailbox full")]
+        app.deliver.deliver()
+        clock.forward(days=1)
+    assert app.catalog.consents.suppressed(mark) == "refused: 552 at rcpt: 5.2.2 mailbox full"
+
+
+def test_what_a_relay_refuses_because_of_us_is_told_by_domain(app, line, owed):
+    owed(2)
+    line.says = [(Phase.RCPT, 550, "5.7.1 blocked")] * 2
+    app.deliver.deliver()
+    assert "example.org refused 2 messages" in "".join(app.doctor.problems())
+
+
 def test_a_server_that_cannot_be_reached_stops_the_run_and_loses_nobody(app, line, owed, clock):
     owed(5)
     line.says = [DOWN]
