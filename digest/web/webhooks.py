@@ -30,6 +30,7 @@ def mount(web: FastAPI, app: "App") -> None:
             logging.getLogger(__name__).warning("webhook %s: %s", provider, error)
             raise HTTPException(503, headers={"retry-after": "60"}) from None
         if learned is None:
+            logging.getLogger(__name__).warning("webhook %s: refused; is its secret right?", provider)
             raise HTTPException(400)
         return PlainTextResponse("thank you")
 

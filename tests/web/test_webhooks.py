@@ -41,6 +41,12 @@ def test_what_is_not_theirs_is_refused_and_trouble_is_told(web, told, answer, st
     assert "disk" not in said.text
 
 
+def test_a_refused_callback_is_told_for_its_secret_may_be_wrong(web, told, caplog):
+    told.answer = None
+    web.post("/webhooks/postmark", content=b"{}")
+    assert "webhook postmark: refused; is its secret right?" in caplog.text
+
+
 def test_looking_changes_nothing(web, told):
     assert web.get("/webhooks/postmark").status_code == 405
     assert told.calls == []
