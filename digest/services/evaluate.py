@@ -20,8 +20,7 @@ from digest.ranking.metrics import MEASURES, auc, interval, measured, precision,
 from digest.ranking.text import Meaning, Rows, Texts
 from digest.ranking.trend import trends
 from digest.services import semantic
-from digest.services.records import Judged, Paper, Row, papers, rows, topics
-from digest.sources.text import moment
+from digest.services.records import Judged, Listed, Look, Outcome, Paper, papers, rows, topics
 
 RESAMPLES = 2_000
 OURS = "digest"
@@ -131,16 +130,16 @@ def _tasks(topic_file: Path, known: Sequence[Paper], votes: int, seed: int) -> t
     """What is asked, and what cannot be."""
     places = {paper.id: place for place, paper in enumerate(known)}
     judged = topics(topic_file)
-    usable = [topic for topic in judged if sum(paper in places for paper in topic.relevant) > 1]
+    usable = [topic for topic in judged if len(topic.relevant & places.keys()) > 1]
     if not usable:
         raise InputError("no topic has two relevant papers among those given; see --papers", file=str(topic_file))
-    few = [f"{t.where}: {t.tag!r} has fewer than two relevant papers here" for t in judged if t not in usable]
+    few = [f"{topic_file}: {t.tag!r} has fewer than two relevant papers here" for t in judged if t not in usable]
     return [task(topic, places, votes, seed) for topic in usable], few
 
 
 def task(topic: Judged, places: Mapping[str, int], votes: int, seed: int) -> Task:
     """The topic's relevant papers in two halves, by the seed and its tag alone; more votes go on where fewer ended."""
-    relevant = sorted(paper for paper in topic.relevant if paper in places)
+    relevant = sorted(topic.relevant & places.keys())
     mixed = np.random.default_rng([seed, crc32(topic.tag.encode())]).permutation(len(relevant))
     at = np.array([places[relevant[index]] for index in mixed], dtype=np.intp)
     first, second = at[: len(at) // 2], at[len(at) // 2 :]
@@ -219,15 +218,13 @@ class TrendReport:
 
 
 @dataclass(frozen=True)
-class _Look:
+class _Early:
     """A paper at its early look."""
 
-    id: str
-    day: str
     since: datetime
     at: datetime
-    counts: tuple[tuple[str, float, datetime], ...]
     upvotes: float
+    counts: Mapping[str, float | None]
     field: str = ""
 
 
@@ -236,14 +233,13 @@ def trend(paper_file: Path, outcome_file: Path, step: Callable[[], object] = lam
 
     Raises InputError, also when no day has two papers that were seen early and late.
     """
-    looks = {look.id: look for look in map(_look, rows(paper_file)) if look}
+    looks = {look.id: early for look in rows(paper_file, Look) if (early := _look(look))}
     late: dict[str, dict[str, float]] = {}
-    for row in rows(outcome_file):
-        name, upvotes = row.text("id"), row.number("late_upvotes")
-        look = looks.get(name) or _early(row)
-        if look and upvotes is not None:
-            looks[name] = look
-            late.setdefault(_date(row, "day"), {})[name] = upvotes
+    for row in rows(outcome_file, Outcome):
+        early = looks.get(row.id) or _early(row)
+        if early and row.late_upvotes is not None:
+            looks[row.id] = early
+            late.setdefault(_date(row.day), {})[row.id] = row.late_upvotes
     days = []
     for day, outcomes in sorted(late.items()):
         if len(outcomes) > 1:
@@ -254,14 +250,15 @@ def trend(paper_file: Path, outcome_file: Path, step: Callable[[], object] = lam
     return TrendReport(tuple(days), _means(days))
 
 
-def _day(day: str, outcomes: Mapping[str, float], looks: Mapping[str, _Look]) -> Day:
+def _day(day: str, outcomes: Mapping[str, float], looks: Mapping[str, _Early]) -> Day:
     now = max(looks[name].at for name in outcomes)
     peers = {name: look for name, look in looks.items() if name in outcomes or now - PEERS < look.at <= now}
     numbers = {name: number for number, name in enumerate(peers)}
     signals = [
-        Signal(numbers[name], "hf_daily", kind, count, at)
+        Signal(numbers[name], "hf_daily", kind, count, look.at)
         for name, look in peers.items()
-        for kind, count, at in look.counts
+        for kind, count in look.counts.items()
+        if count is not None
     ]
     fields = {numbers[name]: look.field for name, look in peers.items()}
     found = trends(signals, {numbers[name]: look.since for name, look in peers.items()}, now, fields)
@@ -283,39 +280,25 @@ def _means(days: Iterable[Day]) -> dict[str, dict[str, float]]:
     }
 
 
-def _look(row: Row) -> _Look | None:
+def _look(row: Look) -> _Early | None:
     """None for a paper whose counts nobody read."""
-    at, upvotes = _moment(row, "snapshot_at"), row.number("upvotes")
+    at, upvotes = row.snapshot_at, row.upvotes
     if at is None or upvotes is None:
         return None
-    kinds = (("upvotes", "upvotes"), ("comments", "num_comments"), ("stars", "github_stars"))
-    counts = tuple((kind, count, at) for kind, field in kinds if (count := row.number(field)) is not None)
-    since = _moment(row, "submitted_at") or _moment(row, "published_at") or at
-    return _Look(row.text("id"), _date(row, "day"), since, at, counts, upvotes, *row.texts("categories")[:1])
+    counts = {"upvotes": upvotes, "comments": row.num_comments, "stars": row.github_stars}
+    return _Early(row.submitted_at or row.published_at or at, at, upvotes, counts, *row.categories[:1])
 
 
-def _early(row: Row) -> _Look | None:
+def _early(row: Outcome) -> _Early | None:
     """The early count that the outcome itself has, for a paper that the other file lacks."""
-    at, upvotes = _moment(row, "early_at"), row.number("early_upvotes")
+    at, upvotes = row.early_at, row.early_upvotes
     if at is None or upvotes is None:
         return None
-    since = _moment(row, "published_at") or at
-    return _Look(row.text("id"), _date(row, "day"), since, at, (("upvotes", upvotes, at),), upvotes)
+    return _Early(row.published_at or at, at, upvotes, {"upvotes": upvotes})
 
 
-def _date(row: Row, field: str) -> str:
-    found = _moment(row, field)
-    if found is None:
-        raise row.error(f'"{field}" is missing; write it like 2026-01-16')
-    return found.date().isoformat()
-
-
-def _moment(row: Row, field: str) -> datetime | None:
-    text = row.text(field, "")
-    found = moment(text)
-    if text and not found:
-        raise row.error(f'"{field}" is no ISO date: {text!r:.40}')
-    return found
+def _date(moment: datetime) -> str:
+    return moment.date().isoformat()
 
 
 # ---------------------------------------------------------------- prior
@@ -354,7 +337,7 @@ def prior_of(listings: Path, step: Callable[[], object] = lambda: None) -> Prior
     Learned anew for each week, beside a plain logistic regression on the words. Calls *step* after each. Raises
     InputError.
     """
-    known = [_listed(row) for row in rows(listings) if row.values.get("in_full_day") is not False]
+    known = [_listed(row) for row in rows(listings, Listed) if row.in_full_day]
     days = sorted({listed.day for listed in known})
     first = days[int(len(days) * LEARNED)] if days else ""
     if not prior.enough([listed.picked < first for listed in known if listed.day < first]):
@@ -390,7 +373,6 @@ def _foretold(chances: NDArray[np.float64], truth: NDArray[np.bool_], days: NDAr
 NEVER = "9999"
 
 
-def _listed(row: Row) -> _Listed:
-    about = row.text("title"), row.text("abstract", ""), tuple(row.texts("authors")), tuple(row.texts("categories"))
-    picked = _date(row, "hf_daily_day") if row.text("hf_daily_day", "") else NEVER
-    return _Listed(prior.Announced(*about, row.text("comment", "")), _date(row, "listed"), picked)
+def _listed(row: Listed) -> _Listed:
+    paper = prior.Announced(row.title, row.abstract, row.authors, row.categories, row.comment)
+    return _Listed(paper, _date(row.listed), _date(row.hf_daily_day) if row.hf_daily_day else NEVER)
