@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from contextlib import closing
 from datetime import timedelta
-from email import message_from_bytes, policy
 from functools import partial
 from hashlib import sha256
 
@@ -506,24 +505,6 @@ def test_a_run_tells_how_far_it_is_and_what_went_wrong_by_kind(app, line, owed, 
     assert [done for done, _ in told] == [1, 2, 3, 4]
     assert re.fullmatch(r"3 of 4, \d+/s, 0:00:0\d left, 2 × 450 at rcpt", told[2][1])
     assert report.errors == {"450 at rcpt": 2}
-
-
-def test_a_test_mail_leaves_no_row(app, line, owed):
-    owed(1)
-    app.deliver.deliver()
-    message = line.mails[0]
-    assert app.deliver.test(message).accepted
-    assert len(app.catalog.deliveries.of()) == 1
-
-
-def test_each_mail_ends_in_one_click(app, line, owed):
-    owed(1)
-    app.deliver.deliver()
-    mail = message_from_bytes(line.mails[0].message, policy=policy.default)
-    assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
-    token = mail["List-Unsubscribe"].strip("<>").rpartition("/")[2]
-    app.subscriptions.leave(token)
-    assert app.catalog.subscribers.get(1).standing is Standing.LEFT
 
 
 # ---------------------------------------------------------------- a transport that pulls one mail ahead

@@ -229,12 +229,6 @@ def test_the_same_bytes_are_not_read_again_where_the_server_has_no_tag_for_them(
     assert batch(served, memory=first.memory).listings == first.listings
 
 
-def test_an_unchanged_feed_says_nothing_and_keeps_the_memory() -> None:
-    memory = Memory(etag='"e"', fingerprint="f", newest="1")
-    served = Served(b"", unchanged=True)
-    assert batch(served, memory=memory) == Batch((), memory, complete=True)
-
-
 # ---------------------------------------------------------------- documents that are broken
 
 

@@ -117,12 +117,6 @@ def test_what_is_no_list_is_described(body: bytes, came: str) -> None:
     assert came in str(error.value)
 
 
-def test_more_than_2000_papers_are_cut() -> None:
-    items = [{"paper": {"id": f"2601.{n:05}", "title": f"Paper {n}"}} for n in range(2_001)]
-    found = batch(Served(json.dumps(items).encode()))
-    assert (len(found.listings), found.complete) == (2_000, False)
-
-
 @pytest.mark.parametrize(
     ("period", "asked"), [("week", "?week=2026-W01&limit=100"), ("month", "?month=2025-12&limit=100"), ("day", "")]
 )

@@ -2,10 +2,8 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-import pytest
 from served import Served
 
-from digest.errors import SourceError
 from digest.model import Batch, Listing, Memory
 from digest.sources.hn import HnSource
 
@@ -54,8 +52,3 @@ def test_what_is_no_number_of_a_story_names_none() -> None:
     hits = [{"objectID": number, "title": "A", "url": "https://arxiv.org/abs/2601.07022"} for number in ("9" * 99, "x")]
     found = batch(Served(json.dumps({"hits": hits}).encode(), "application/json"))
     assert (found.listings, len(found.warnings)) == ((), 2)
-
-
-def test_another_answer_is_refused() -> None:
-    with pytest.raises(SourceError, match="is no answer of the Hacker News search; check the address"):
-        batch(Served(b'{"error": "quota"}', "application/json"))
