@@ -1,7 +1,6 @@
 """Who asked to be written to, who agreed to it, and who must never be written to again."""
 
 from collections.abc import Collection, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -36,10 +35,6 @@ class SignUp:
 class Consents:
     def __init__(self, store: Store) -> None:
         self._store = store
-
-    def exclusive(self) -> AbstractContextManager[bool]:
-        """The lock of whoever works off the queue. Raises Busy."""
-        return self._store.lock("post")
 
     def queue(self, sign_up: SignUp) -> None:
         """Remember a request; whether a mail follows is decided when the queue is worked off.

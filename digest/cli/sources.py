@@ -12,7 +12,6 @@ from digest.errors import NotFound, SourceError
 if TYPE_CHECKING:
     from digest.model import Listing
     from digest.sources.detect import Found
-    from digest.sources.http import Http
 
 cli = typer.Typer(**PLAIN)
 sources_cli = typer.Typer(help="Where papers come from.", **PLAIN)
@@ -59,6 +58,7 @@ def sources_test(
 
 def _looked_at(what: str, internal: bool) -> "Found":
     from digest.sources import detect
+    from digest.sources.http import Http
 
     configured = session.config.exists()
     if configured and (source := next((source for source in session.app.sources if source.name == what), None)):
@@ -66,14 +66,8 @@ def _looked_at(what: str, internal: bool) -> "Found":
     if not what.startswith(("http:", "https:", "file:")) and not Path(what).is_file():
         raise NotFound(f"{what} is no file, no http(s) address and no source; `digest sources list` shows the sources")
     url = Path(what).resolve().as_uri() if Path(what).is_file() else what
-    return detect.at(url, _http(), session.now(), internal=internal)
-
-
-def _http() -> "Http":
-    """As configured, or without a configuration."""
-    from digest.sources.http import Http
-
-    return session.app.http if session.config.exists() else Http(f"digest/{__version__}")
+    http = session.app.http if configured else Http(f"digest/{__version__}")
+    return detect.at(url, http, session.now(), internal=internal)
 
 
 def _entry(listing: "Listing") -> dict[str, Any]:

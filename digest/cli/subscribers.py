@@ -154,7 +154,7 @@ def _import_one(row: dict[str, str], reason: str, after: datetime | None) -> lis
 @subscribers_cli.command("show")
 def subscribers_show(who: str) -> None:
     """All that is known of a subscriber, as JSON."""
-    say_json(session.app.subscriptions.exported(_subscriber(who)))
+    say_json(session.app.subscriptions.exported(session.app.subscriptions.find(who)))
 
 
 @subscribers_cli.command("profile")
@@ -167,7 +167,7 @@ def subscribers_profile(
     json: Json = False,
 ) -> None:
     """What was learned from a subscriber's votes, in words."""
-    reader, profiles = _subscriber(who), session.app.profiles
+    reader, profiles = session.app.subscriptions.find(who), session.app.profiles
     if reset:
         say(f"{profiles.reset(reader)} votes forgotten")
     if like:
@@ -211,7 +211,7 @@ def subscribers_set(
     """Set what a subscriber can set, or show it; what is not named stays."""
     from digest.services.forms import Form
 
-    reader, topics = _subscriber(who), session.app.subscriptions.topics()
+    reader, topics = session.app.subscriptions.find(who), session.app.subscriptions.topics()
     form = Form.of(topics, reader)
     said = {name: value for name, _, value in (setting.partition("=") for setting in settings or ())}
     if unknown := [name for name in said if name not in form.typed]:
@@ -226,9 +226,5 @@ def subscribers_set(
 @subscribers_cli.command("erase")
 def subscribers_erase(who: str) -> None:
     """Forget a person; a suppression stays."""
-    session.app.subscriptions.erase(_subscriber(who))
+    session.app.subscriptions.erase(session.app.subscriptions.find(who))
     say("erased")
-
-
-def _subscriber(who: str) -> "Subscriber":
-    return session.app.subscriptions.find(who)

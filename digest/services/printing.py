@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import lru_cache
 from pathlib import Path
 
 from digest.catalog import Catalog
@@ -33,7 +34,9 @@ class Printing:
     """folders in which files are looked for, the operator's first"""
     signer: Signer | None = None
     _presses: dict[tuple[str, int], Press] = field(default_factory=dict)
-    _editions: dict[int, Edition] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._edition = lru_cache(PRESSES)(self.catalog.editions.get)
 
     def stationery(self, layout: str) -> Stationery:
         """Compiled from today's files, or as kept when they have not changed. Raises TemplateError."""
@@ -77,13 +80,6 @@ class Printing:
         last = None if digest.picks else self.catalog.deliveries.last_papers(digest.subscriber, digest.id)
         message = self.press(digest.template, edition).message(digest, reader.address, digest.since, urls, last)
         return self.signed(message, digest.date)
-
-    def _edition(self, number: int) -> Edition:
-        if number not in self._editions:
-            while len(self._editions) >= PRESSES:
-                del self._editions[next(iter(self._editions))]
-            self._editions[number] = self.catalog.editions.get(number)
-        return self._editions[number]
 
     def signed(self, message: bytes, date: datetime) -> bytes:
         """With a DKIM signature where there is a key; its time is the message's own, so that it can be made again."""

@@ -236,7 +236,7 @@ class Subscriptions:
 
     def post(self, transport: Transport) -> int:
         """Send the confirmation mails that are asked for and allowed; how many left. At most once each. Raises Busy."""
-        with self.catalog.consents.exclusive():
+        with self.catalog.store.lock("post"):
             return 0 if self.catalog.deliveries.paused() else self._post(transport)
 
     def _post(self, transport: Transport) -> int:

@@ -12,8 +12,7 @@ from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from digest.web import webhooks
-from digest.web.curate import Curators
+from digest.web import curate, webhooks
 from digest.web.guard import Guard
 from digest.web.pages import Pages
 
@@ -29,7 +28,7 @@ def create(app: "App") -> FastAPI:
     web = FastAPI(openapi_url=None, redirect_slashes=False, telemetry=SILENT)  # a redirect would echo the Host header
     pages = Pages(app)
     pages.mount(web)
-    Curators(app, pages).mount(web)
+    curate.mount(web, app, pages)
     webhooks.mount(web, app)
     web.add_middleware(Guard)
     proxies = [str(network) for network in app.settings.web.trusted_proxies]

@@ -16,35 +16,32 @@ if TYPE_CHECKING:
 NOTE = 300
 
 
-class Curators:
-    def __init__(self, app: "App", pages: Pages) -> None:
-        self.curation, self.pages = app.curation, pages
+def mount(web: "FastAPI", app: "App", pages: Pages) -> None:
+    """Nothing where there are no curators."""
+    curation = app.curation
 
-    def mount(self, web: "FastAPI") -> None:
-        if self.curation.secrets:
-            web.add_api_route("/curate", self.form, methods=["GET", "HEAD"])
-            web.add_api_route("/curate", self.picked, methods=["POST"])
+    def page(wrong: str = "", status: int = 200, who: str = "", paper: str = "", card: Card | None = None) -> Response:
+        return pages.page("curate.html", status, wrong=wrong, who=who, paper=paper, card=card)
 
-    def form(self) -> Response:
-        return self._page()
+    def form() -> Response:
+        return page()
 
-    def picked(self, request: Request, form: Typed) -> Response:
+    def picked(request: Request, form: Typed) -> Response:
         name, paper = form.one("curator"), form.one("paper").strip()
         try:
-            if not self.curation.proven(name, form.one("secret"), self.pages.client(request)):
-                return self._page("That name and secret do not belong together.", 403, name, paper)
+            if not curation.proven(name, form.one("secret"), pages.client(request)):
+                return page("That name and secret do not belong together.", 403, name, paper)
         except Busy as error:
-            return self._page(f"{error}; try again in ten minutes.".capitalize(), 429, name, paper)
+            return page(f"{error}; try again in ten minutes.".capitalize(), 429, name, paper)
         if not paper:
-            return self._page("Say which paper: its arXiv id, DOI or address.", 422, name)
+            return page("Say which paper: its arXiv id, DOI or address.", 422, name)
         try:
-            return self._page(who=name, card=self.curation.pick(paper[:500], name, form.one("note")[:NOTE]))
+            return page(who=name, card=curation.pick(paper[:500], name, form.one("note")[:NOTE]))
         except NotFound as error:
-            return self._page(str(error), 404, name, paper)
+            return page(str(error), 404, name, paper)
         except SourceError:
-            return self._page("arXiv does not answer now; try again in a while.", 503, name, paper)
+            return page("arXiv does not answer now; try again in a while.", 503, name, paper)
 
-    def _page(
-        self, wrong: str = "", status: int = 200, who: str = "", paper: str = "", card: Card | None = None
-    ) -> Response:
-        return self.pages.page("curate.html", status, wrong=wrong, who=who, paper=paper, card=card)
+    if curation.secrets:
+        web.add_api_route("/curate", form, methods=["GET", "HEAD"])
+        web.add_api_route("/curate", picked, methods=["POST"])
