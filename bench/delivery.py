@@ -44,6 +44,7 @@ MESSAGE = b"Message-ID: <1@news.example.org>\r\nSubject: Papers\r\n\r\n" + BODY
 SENDER, RECIPIENT = "b+token@news.example.org", "reader@example.org"
 HERE = Path(__file__).parent
 CONNECTIONS = 8
+PAPERS = 14  # in a digest, which makes its message 60 KB as well
 
 
 @dataclass
@@ -192,7 +193,7 @@ class Newsletter:
         port: int,
         readers: int,
         *,
-        connections: int = 4,
+        connections: int = CONNECTIONS,
         signed: bool = True,
         database: str = FILE,
     ) -> None:
@@ -236,7 +237,7 @@ class Newsletter:
             rows = [
                 d._replace(id=0, subscriber=n, turn=turn, template=template, picks=Picks(pack(d.picks)),
                         message_id=name(n, str(n), turn, "news.example.org"))
-                for n, d in zip(chunk, render.digests(len(chunk)), strict=True)
+                for n, d in zip(chunk, render.digests(len(chunk), papers=PAPERS), strict=True)
             ]  # fmt: skip
             composed = [Composed(row, following) for row in rows]
             measure(self.written, len(rows), lambda composed=composed: self.app.catalog.deliveries.add(composed))
@@ -277,7 +278,7 @@ def chain(rounds: int, count: int) -> tuple[Table, list[Promise]]:
     with tempfile.TemporaryDirectory() as name, sink() as port:
         newsletter = Newsletter(Path(name), port, count)
         naive = Naive(Path(name), port, newsletter.pem)
-        some = render.digests(max(20, count // 40))
+        some = render.digests(max(20, count // 40), papers=PAPERS)
         for _ in range(rounds):
             newsletter.owe()
             measure(found["ours"], count, newsletter.deliver)

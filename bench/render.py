@@ -63,12 +63,12 @@ def edition(size: int = 300) -> Edition:
     return Edition(1, NOON.date(), NOON, tuple(candidates), topics)
 
 
-def digests(count: int, size: int = 300) -> list[Digest]:
+def digests(count: int, size: int = 300, papers: int = 10) -> list[Digest]:
     chance = random.Random(7)
     blank = Digest(0, 0, "2026-11-22", 1, (), "", "", NOON, NOON + timedelta(days=1))
 
     def picks() -> tuple[Pick, ...]:
-        return tuple(Pick(n, 1.0, (Reason(ReasonCode.TOPIC, n % 20),)) for n in chance.sample(range(size), 10))
+        return tuple(Pick(n, 1.0, (Reason(ReasonCode.TOPIC, n % 20),)) for n in chance.sample(range(size), papers))
 
     return [blank._replace(id=n, picks=picks(), message_id=f"{n:032x}@news.example.org") for n in range(count)]
 
