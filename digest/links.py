@@ -11,7 +11,7 @@ import os
 import re
 import secrets
 import stat
-from base64 import b32decode, b32encode, b64decode, b64encode, urlsafe_b64encode
+from base64 import b64decode, b64encode, urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -45,7 +45,7 @@ FINGERPRINT = 32
 _VERSION = "1"
 _TOKEN = re.compile(r"1\.([a-z0-9])\.([A-Za-z0-9_-]{1,72})\.([A-Za-z0-9_-]{16})")
 _PUBLIC_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_RETURN = re.compile(r"[A-Za-z0-9][A-Za-z2-7]{24}")
+_RETURN = re.compile(r"[A-Za-z0-9][A-Fa-f0-9]{30}")
 _NAME, _NUMBER = re.compile(r"([0-9a-f]{16})([0-9a-f]{8})@"), (1 << 31) - 1
 _SECONDS = 8  # hexadecimal digits of the time of issue, at the end of the payload
 
@@ -123,15 +123,15 @@ class Links:
         return _mac(self._pepper, "address", canonical_address)[: FINGERPRINT // 2].hex()
 
     def return_token(self, digest_id: int) -> str:
-        """25 letters and digits for the envelope sender `b+TOKEN@…`; a relay may change their case."""
+        """31 letters and digits for the envelope sender `b+TOKEN@…`; a relay may change their case."""
         kid, number = self._newest.id, digest_id.to_bytes(5)
-        return kid + _base32(number + self._return_mac(self._newest.secret, kid, digest_id))
+        return kid + (number + self._return_mac(self._newest.secret, kid, digest_id)).hex()
 
     def read_return(self, token: str) -> int:
         """The digest's id. Raises BadLink for what we did not sign."""
         if not _RETURN.fullmatch(token):
             raise BadLink
-        kid, sealed = token[0].lower(), b32decode(token[1:].upper())
+        kid, sealed = token[0].lower(), bytes.fromhex(token[1:])
         digest_id, secret = int.from_bytes(sealed[:5]), self._keys.get(kid)
         if secret is None or not hmac.compare_digest(sealed[5:], self._return_mac(secret, kid, digest_id)):
             raise BadLink
@@ -165,10 +165,6 @@ def _hashed(keyed: Any, data: bytes) -> bytes:
     made.update(data)
     digest: bytes = made.digest()
     return digest
-
-
-def _base32(data: bytes) -> str:
-    return b32encode(data).decode().lower()
 
 
 def new_public_id() -> str:
