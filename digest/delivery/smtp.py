@@ -313,6 +313,16 @@ class Line(smtplib.SMTP):
                 _wait(self.sock, self._relay.command_timeout)
                 self.sock.sendall(commands.encode())
 
+    def getreply(self) -> tuple[int, bytes]:
+        """As smtplib does, but a reply of one line, as nearly all are, in half the time."""
+        if file := self.file:
+            there = file.peek()
+            end = there.find(b"\n") + 1
+            if end and there[3:4] == b" " and there[:3].isdigit():
+                file.read(end)
+                return int(there[:3]), there[4:end].strip()
+        return super().getreply()
+
     def _heard(self, phase: Phase) -> Said:
         """One reply. After 421, nonsense, silence or a reply to another command the connection is closed."""
         if self.sock is None:
