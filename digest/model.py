@@ -285,10 +285,13 @@ def pack(picks: Iterable[Pick]) -> bytes:
 def unpack(frozen: bytes) -> tuple[Pick, ...]:
     """The inverse of `pack`, up to half precision of the score."""
     unpacked = _PICK.iter_unpack(frozen)
-    return tuple([Pick(ordinal, score, _reasons(c1, r1, c2, r2)) for ordinal, score, c1, r1, c2, r2 in unpacked])
+    return tuple([Pick(ordinal, score, reasons(c1, r1, c2, r2)) for ordinal, score, c1, r1, c2, r2 in unpacked])
 
 
-_ORDINAL = struct.Struct("<H8x")
+Told = tuple[int, int, int, int, int]
+"""a pick without its score, as numbers: ordinal, code and reference of its first reason and of its second"""
+
+_TOLD = struct.Struct("<HxxBHBH")
 
 
 class Picks(Sequence[Pick]):
@@ -301,7 +304,12 @@ class Picks(Sequence[Pick]):
 
     @property
     def ordinals(self) -> list[int]:
-        return [ordinal for (ordinal,) in _ORDINAL.iter_unpack(self.frozen)]
+        return [told[0] for told in self.told]
+
+    @property
+    def told(self) -> list[Told]:
+        """All that is printed of picks, for those who print many."""
+        return [*_TOLD.iter_unpack(self.frozen)]
 
     def __len__(self) -> int:
         return len(self.frozen) // _PICK.size
@@ -330,7 +338,8 @@ def _numbers(reasons: tuple[Reason, ...]) -> tuple[int, int, int, int]:
 
 
 @lru_cache(4096)  # few differ within an edition
-def _reasons(c1: int, r1: int, c2: int, r2: int) -> tuple[Reason, ...]:
+def reasons(c1: int, r1: int, c2: int, r2: int) -> tuple[Reason, ...]:
+    """What the numbers of a `Told` say."""
     return tuple(Reason(ReasonCode(code), ref) for code, ref in ((c1, r1), (c2, r2)) if code)
 
 

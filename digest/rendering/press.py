@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from jinja2 import UndefinedError
 
+from digest import model
 from digest.errors import TemplateError
-from digest.model import WELCOME, Candidate, Digest, Edition, Pick, Publication, Reason, ReasonCode
+from digest.model import WELCOME, Candidate, Digest, Edition, Pick, Picks, Publication, Reason, ReasonCode, Told, pack
 from digest.rendering import mime, page, words
 from digest.rendering.page import Detail
 from digest.rendering.reasons import because, personal, phrases
@@ -67,10 +68,11 @@ def items(edition: Edition, picks: Sequence[Pick]) -> list[Item]:
 class _Slip:
     """A pick, printed: HTML and text, quoted."""
 
-    ordinal: int
-    reasons: tuple[Reason, ...]
+    told: Told
     detail: Detail
     title: str
+    topics: tuple[int, ...]
+    """that brought it"""
     trends: bool
     own: bool
     """is it there for something of the subscriber's own?"""
@@ -118,10 +120,8 @@ class Press:
 
     def _parts(self, digest: Digest, since: date | None, urls: Urls, last: date | None) -> tuple[str, bytes, bytes]:
         whole = FULL if _cadence(digest.turn) == "weekly" else len(digest.picks)
-        slips = [
-            self._slip(pick.ordinal, pick.reasons, Detail.FULL if i < whole else Detail.SHORT)
-            for i, pick in enumerate(digest.picks)
-        ]
+        picks = digest.picks if isinstance(digest.picks, Picks) else Picks(pack(digest.picks))
+        slips = [self._slip(told, Detail.FULL if i < whole else Detail.SHORT) for i, told in enumerate(picks.told)]
         while True:
             values, sections = self._values(digest, slips, since, urls, last), _sections(slips)
             html = self._html.filled(values, [(*head, b"".join([s.html for s in some])) for head, some in sections])
@@ -136,21 +136,23 @@ class Press:
         lighter = [*slips]
         for i in reversed(range(len(slips))):
             if excess > 0 and slips[i].detail is Detail.FULL:
-                lighter[i] = self._slip(slips[i].ordinal, slips[i].reasons, Detail.BRIEF)
+                lighter[i] = self._slip(slips[i].told, Detail.BRIEF)
                 excess -= len(slips[i].html) - len(lighter[i].html)
         while excess > 0 and lighter:
             excess -= self._html.weight(lighter.pop().html, values)
         return lighter
 
-    def _printed(self, ordinal: int, reasons: tuple[Reason, ...], detail: Detail) -> _Slip:
+    def _printed(self, told: Told, detail: Detail) -> _Slip:
+        ordinal, reasons = told[0], model.reasons(*told[1:])
         candidate = self._edition.candidates[ordinal]
         trends = bool(candidate.trend_line)
         own_line = trends and detail is not Detail.SHORT
-        told = (r for r in reasons if not (own_line and r.code is ReasonCode.TREND))
-        reason = because(phrases(told, candidate, self._edition))
+        shown = (r for r in reasons if not (own_line and r.code is ReasonCode.TREND))
+        reason = because(phrases(shown, candidate, self._edition))
         title, html, text = self._stencils(ordinal, detail, reasoned=bool(reason))
         parts = self._html.because(html, reason), self._text.because(text, reason)
-        return _Slip(ordinal, reasons, detail, title, trends, personal(reasons), *parts)
+        topics = tuple([r.ref for r in reasons if r.code is ReasonCode.TOPIC])
+        return _Slip(told, detail, title, topics, trends, personal(reasons), *parts)
 
     def _cut(self, ordinal: int, detail: Detail, *, reasoned: bool) -> tuple[str, Stencil, Stencil]:
         card = page.card(self._edition.candidates[ordinal], detail, reason="yes" if reasoned else "")
@@ -186,7 +188,7 @@ class Press:
 
     def _lead(self, slips: Sequence[_Slip]) -> str:
         """What this mail is about: the topics that brought most of it, or how it came about."""
-        brought = [reason.ref for slip in slips for reason in slip.reasons if reason.code is ReasonCode.TOPIC]
+        brought = [topic for slip in slips for topic in slip.topics]
         most = sorted(dict.fromkeys(brought), key=brought.count, reverse=True)[:2]
         topics = [self._topics.get(topic, "") for topic in most]
         about = "Close to what you follow" if any(slip.own for slip in slips) else "What people read now"
