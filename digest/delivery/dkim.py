@@ -84,6 +84,12 @@ class Signer:
         return b"".join((header, lines, b"\r\n", message))
 
 
+def hash_of(message: bytes) -> str:
+    """The SHA-256 that the ledger keeps: of a message, or of its head alone where that holds the body's, signed."""
+    signed = message.startswith(b"DKIM-Signature:")
+    return hashed(message[: message.index(b"\r\n\r\n")] if signed else message).hexdigest()
+
+
 def hashed(data: bytes | memoryview) -> "hashlib._Hash":
     """In bites for which hashlib does not let other threads in: to get its turn back takes longer than all of them."""
     made, data = hashlib.sha256(), memoryview(data)

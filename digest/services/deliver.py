@@ -23,7 +23,7 @@ from digest.catalog.leases import Lease
 from digest.clock import Clock, elapsed, pace
 from digest.delivery import Transport
 from digest.delivery.address import canonical, domain_of
-from digest.delivery.dkim import hashed
+from digest.delivery.dkim import hash_of
 from digest.delivery.journal import FileLog, Journal, Word
 from digest.delivery.pace import Lanes, WarmUp
 from digest.delivery.refusal import Blame
@@ -286,7 +286,7 @@ class _Run:
             outgoing = self.built(delivery, reader)
             if outgoing is None:
                 continue
-            sha256 = hashed(outgoing.message).hexdigest()
+            sha256 = hash_of(outgoing.message)
             if delivery.resent and delivery.sha256 not in (None, sha256):
                 self.settle(delivery, State.UNCERTAIN, HELD)
                 continue

@@ -1,6 +1,5 @@
 """From a digest row to its message: stationery, press and links, the same for sending, previews and rebuilding."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -9,7 +8,7 @@ from pathlib import Path
 
 from digest.catalog import Catalog
 from digest.catalog.deliveries import Delivery
-from digest.delivery.dkim import Signer
+from digest.delivery.dkim import Signer, hash_of
 from digest.errors import NotFound
 from digest.links import Links, Purpose
 from digest.model import WELCOME, Digest, Edition, Outgoing, Pick, Publication, Subscriber
@@ -94,7 +93,7 @@ class Printing:
         message = self.message(digest, reader)
         if not reader.address:
             return message, "its subscriber was erased, and so is To"
-        if delivery.sha256 not in (None, hashlib.sha256(message).hexdigest()):
+        if delivery.sha256 not in (None, hash_of(message)):
             return message, "address, links or key of the signature are others by now"
         return message, ""
 

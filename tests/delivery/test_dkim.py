@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from digest.delivery.dkim import OVERSIGNED, SIGNED, Signer
+from digest.delivery.dkim import OVERSIGNED, SIGNED, Signer, hash_of
 from digest.errors import TransportError
 
 pytest.importorskip("cryptography", reason="the extra digest[dkim] is not installed")
@@ -125,3 +125,10 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(__import__("sys").modules, "cryptography.hazmat.primitives.serialization", None)
     with pytest.raises(TransportError, match=r"pip install 'digest\[dkim\]'"):
         Signer("news.example.org", "d1", b"").sign(MESSAGE, AT)
+
+
+def test_the_hash_of_a_message_changes_with_each_byte_of_head_and_body_signed_or_not(signer):
+    messages = [MESSAGE, MESSAGE.replace(b"reader@", b"leader@"), MESSAGE.replace(b"the end", b"the and")]
+    hashes = [hash_of(m) for m in messages] + [hash_of(signer.sign(m, AT)) for m in messages]
+    assert len({*hashes}) == 6
+    assert hash_of(signer.sign(MESSAGE, AT)) == hashes[3]
