@@ -21,7 +21,7 @@ def either(*phrases: str) -> re.Pattern[str]:
 NO_SUCH_ADDRESS = {"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10"}
 OURS = ("5.1.7", "5.1.8", "5.3.", "5.5.", "5.7.")
 CONTENT = "5.6."
-_SAYS_NOTHING = re.compile(r"(?:5\.(?:0\.\d+|1\.0|1\.9|2\.1|4\.\d+|5\.0))?")
+_SAYS_NOTHING = re.compile(r"(?:5\.(?:0\.\d+|1\.0|1\.9|2\.[01]|4\.\d+|5\.0))?")
 """statuses that leave the word to the text: undefined ones, a disabled mailbox, and routing (a host may be missing)"""
 
 _STATUS = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.]*\d)")
@@ -45,7 +45,9 @@ UNKNOWN_USER = either(
     r"\brecipient address rejected: access denied\b",  # Exchange Online: not in the directory
     r"destinataire (?:invalide|inconnu)|utilisateur inconnu",
     r"unbekannter? (?:empfänger|benutzer)|(?:empfänger|benutzer) unbekannt",
-    r"(?:postfach|mailbox|adresse) existiert nicht",
+    r"(?:adresse|boîte|buzón|casella|dirección|indirizzo|konto|mailbox|nutzer|postfach)\b.{0,30}"
+    r" (?:existiert nicht|n'existe pas|nie istnieje|no existe|non esiste)",
+    r"\bunknown local part\b|\bbad destination mailbox\b",
     r"usuario (?:desconocido|inexistente|no existe)|usuário (?:desconhecido|inexistente)|utente sconosciuto",
     r"пользовател\w+ не (?:найден|существует)",
     r"宛先が見つか|リストにありません|見つかりません|用户不存在|收件人(?:邮件地址)?(?:（[^）]{1,99}）)?不存在",
@@ -54,15 +56,22 @@ UNKNOWN_USER = either(
 _NO_SUCH_HOST = either(
     r"\b(?:host|domain)(?: or domain)?(?: name)? (?:(?:is )?unknown|not found|does not exist)\b",
     r"\b(?:unknown|no such|invalid|unrouteable|bad destination) (?:host|domain|mail domain|system)\b",
-    r"\baccount or domain may not exist\b",
+    r"\baccount or domain may not exist\b|\bdns domain \S{1,99} does not exist\b",
+    r"\bunroutable address\b|\bpoint to non-existent hosts\b|\bindicated no smtp service\b",
     r"\bnxdomain\b|\bunrouteable address\b|\bname or service not known\b|does not accept mail \(nullmx\)",
     r"\brequested (?:mail )?action (?:not taken|aborted)[:,] mailbox (?:unavailable|not found)",
 )
+_OF_THE_SENDER = either(
+    r"\bsender (?:address )?(?:verif|rejected)|\bverification failed for <|\bwhile verifying <",
+    r"\b(?:daily|hourly|sending|submission|frequency)\b.{0,30}\b(?:limit|quota|exceed)",
+    r"(?:e-?mails|failures|messages|recipients) per (?:day|hour|minute)",
+)
+"""it was our return path that a server could not verify, with what was said of *that*; or our relay has had enough"""
 _FOR_NOW = either(r"\btry again\b|\btemporar|\btimed out\b")
 _ABOUT_US = either(
     r"\b(?:spf|dkim|dmarc|ptr|rdns|dnsbl|rbl)\b|reverse dns|\breputation\b",
-    r"\bspam|\bvirus|black ?-?list|block ?-?list|\bblocked\b|suspicious|unsolicited",
-    r"\bpolic(?:y|ies)\b|\brelay(?:ing)?\b|authenticat|not (?:allowed|authorized|permitted)|access denied",
+    r"(?<![a-z])spam|\bvirus|administrative prohibition|black ?-?list|block ?-?list|\bblocked\b|suspicious|unsolicited",
+    r"\bpolic(?:y|ies)\b|\brelay(?:ing)?\b(?!=)|authenticat|not (?:allowed|authorized|permitted)|access denied",
     r"\bsender\b.{0,60}\b(?:rejected|denied|invalid|unknown|does not exist)|domain of sender|(?:after|to) MAIL FROM",
     r"invalid dns|sender.{0,40} null ?mx",
     r"too (?:many|large|big)|size (?:exceeds|limit)|message size|line limit|content|\bnot (?:a )?member",
@@ -83,14 +92,19 @@ def blame(status: str, text: str = "", *, after_data: bool = False) -> Blame:
     *after_data*: it came when the server knew the message, so its words alone say nothing of the address.
     """
     text = " ".join(text.split())
-    if status.startswith(("2.", "4.")) or _FULL.search(text):
+    if status.startswith(("2.", "4.")):
+        return Blame.SOFT
+    if _OF_THE_SENDER.search(text):
+        return Blame.OURS
+    if _FULL.search(text):
         return Blame.SOFT
     if status in NO_SUCH_ADDRESS:
         return Blame.HARD
     if _SAYS_NOTHING.fullmatch(status) and (said := _said(text)):
-        return Blame.SOFT if after_data and said is Blame.HARD else said
+        return Blame.SOFT if (after_data or status == "5.2.0") and said is Blame.HARD else said
     if status.startswith((*OURS, CONTENT)):
-        return Blame.OURS
+        of_the_reader = UNKNOWN_USER.search(text) and not _ABOUT_US.search(text)  # as Yandex and AT&T say it
+        return Blame.SOFT if of_the_reader else Blame.OURS
     return Blame.SOFT if status or text else Blame.UNKNOWN
 
 
