@@ -153,11 +153,8 @@ class App:
         said = self.settings.publish
         window, recent = timedelta(days=said.window), timedelta(days=said.recent)
         rhythm = Rhythm(time.fromisoformat(said.at), timedelta(minutes=said.wait), window, recent)
-        deadline = timedelta(hours=self.settings.delivery.deadline_hours)
         choosing = Choosing(self.catalog, rhythm, self.meaning)
-        return Publish(
-            self.catalog, self.links, self.printing, choosing, rhythm, self.clock, deadline, lambda: self.doctor
-        )
+        return Publish(self.catalog, self.links, self.printing, choosing, rhythm, self.clock, lambda: self.doctor)
 
     @cached_property
     def deliver(self) -> "Deliver":
@@ -184,7 +181,7 @@ class App:
         from digest.services.subscriptions import Limits, Subscriptions
 
         said = self.settings.sign_up
-        limits = Limits(said.per_address_10min, said.per_address_day, said.per_network_hour, said.total_hour)
+        limits = Limits(said.per_network_hour, said.total_hour)
         return Subscriptions(self.catalog, self.links, self.printing, limits, self.clock)
 
     @cached_property

@@ -163,7 +163,6 @@ class Warming(Section):
 class Delivery(Section):
     connections: Count = 1
     uncertain: Literal["resend", "hold"] = "resend"
-    deadline_hours: Count = 24
     domains: dict[Line, Annotated[float, Field(ge=0)]] = {}
     warm_up: Warming | None = None
     dkim: Dkim | None = None
@@ -186,8 +185,6 @@ class SignUp(Section):
 
     zone: ZoneInfo = ZoneInfo("UTC")
     hour: Annotated[int, Field(ge=0, le=23)] = 7
-    per_address_10min: Count = 1
-    per_address_day: Count = 3
     per_network_hour: Count = 20
     total_hour: Count = 1000
 

@@ -235,7 +235,7 @@ def test_a_missing_file_of_topics_names_the_line_that_asks_for_it(write):
         ("topics: {library: cs}", "topics: write a list of topics, the name of a file, library"),
         ("topics: {library: [alchemy]}", "topics.library.0: 'alchemy' is no field, category or slug of the library"),
         ("web: [1, 2\nkeys: k\n", "config.yaml:2: this is no YAML: "),
-        ("delivery: {deadline_hours: 99999999999}", "delivery.deadline_hours: Input should be less than or equal"),
+        ("delivery: {connections: 99999999999}", "delivery.connections: Input should be less than or equal"),
         ("keys: a: b", "config.yaml:1: this is no YAML: mapping values are not allowed"),
         ("keys: a\n---\nkeys: b\n", "config.yaml:2: this is no YAML: but found another document"),
         ("keys: \0", "config.yaml: this is no YAML in UTF-8: unacceptable character #x0000"),

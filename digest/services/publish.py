@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 LATE = timedelta(hours=12)
 """a turn later than this is skipped: nobody wants the morning's mail at night"""
 
+DEADLINE = timedelta(hours=24)
+"""after which a digest is not worth sending (REQ-51)"""
+
 SILENCE = 3
 """empty turns in a row after which one short mail says that nothing was forgotten"""
 
@@ -89,7 +92,6 @@ class Publish:
     choosing: Choosing
     rhythm: Rhythm
     clock: Clock
-    deadline: timedelta = timedelta(hours=24)
     doctor: Callable[[], "Doctor | None"] = lambda: None
     """who knows what an edition waits for or lacks; asked for only when one opens"""
     engine: Callable[[Mapping[str, Task]], Engine] = Local
@@ -190,7 +192,7 @@ class Publish:
         self, edition: Edition, now: datetime, template: Callable[[str], str]
     ) -> Callable[[Subscriber | Due, Turn, Sequence[Pick]], Digest]:
         """What makes digests of an edition, at one moment."""
-        date, deadline, name = now.replace(microsecond=0), now + self.deadline, self.links.message_id
+        date, deadline, name = now.replace(microsecond=0), now + DEADLINE, self.links.message_id
         domain = self.printing.publication.sender.rpartition("@")[2]
 
         def frozen(reader: Subscriber | Due, turn: Turn, picks: Sequence[Pick]) -> Digest:

@@ -47,10 +47,8 @@ class Proof:
 
 @dataclass(frozen=True)
 class Limits:
-    """How many confirmation mails may leave (REQ-24): for one address, for one network, in all."""
+    """How many confirmation mails may leave for one network, and in all, beside those for one address (REQ-24)."""
 
-    address_10_minutes: int = 1
-    address_day: int = 3
     network_hour: int = 20
     hour: int = 1000
 
@@ -278,8 +276,8 @@ class Subscriptions:
         address, net = {"fingerprint": sign_up.fingerprint}, {"network": sign_up.network}
         budgets: tuple[tuple[str, int, timedelta, dict[str, str]], ...] = (
             ("overflow", limits.hour, timedelta(hours=1), {}),
-            ("refused", limits.address_10_minutes, timedelta(minutes=10), address),
-            ("refused", limits.address_day, timedelta(days=1), address),
+            ("refused", 1, timedelta(minutes=10), address),
+            ("refused", 3, timedelta(days=1), address),
             ("refused", limits.network_hour, timedelta(hours=1), net),
         )
         spent = (state for state, most, span, whose in budgets if consents.mailed_since(now - span, **whose) >= most)
