@@ -8,6 +8,8 @@ from itertools import chain
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from pydantic import TypeAdapter
+
 from digest.catalog import Catalog
 from digest.catalog.consents import SignUp
 from digest.catalog.feedback import SIGN_UPS
@@ -17,7 +19,7 @@ from digest.delivery.address import canonical, network, normal
 from digest.delivery.verdict import Stop, verdict
 from digest.errors import BadLink, DigestError, Known, NotFound
 from digest.links import FINGERPRINT, Links, Purpose, new_public_id
-from digest.model import WELCOME, Cadence, Interest, Outgoing, Schedule, Standing, State, Subscriber, Topic, Turn
+from digest.model import WELCOME, Interest, Outgoing, Schedule, Standing, State, Subscriber, Topic, Turn
 from digest.rendering.press import letter
 from digest.services.printing import Printing
 
@@ -341,8 +343,5 @@ def _dumped(interest: Interest, schedule: Schedule) -> dict[str, Any]:
 
 
 def _loaded(wishes: Mapping[str, Any]) -> tuple[Interest, Schedule]:
-    interest, schedule = dict(wishes["interest"]), dict(wishes["schedule"])
-    topics = {int(topic): weight for topic, weight in interest.pop("topics").items()}
-    words = {name: tuple(values) for name, values in interest.items()}
-    cadence, days = Cadence(schedule["cadence"]), tuple(schedule["days"])
-    return Interest(topics, **words), Schedule(cadence, schedule["hour"], schedule["zone"], days)
+    interest, schedule = TypeAdapter(Interest), TypeAdapter(Schedule)
+    return interest.validate_python(wishes["interest"]), schedule.validate_python(wishes["schedule"])
