@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from itertools import chain
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, exists, func, select, update
 
 from digest.catalog import tables as t
 from digest.catalog.leases import Lease, lease
@@ -147,11 +147,17 @@ class Deliveries:
             return db.execute(update(d).where(doubtful).values(values)).rowcount
 
     def retry(self, now: datetime, deadline: datetime, edition: int | None = None) -> int:
-        """Failed and expired rows (of one edition) are pending again until *deadline*; how many."""
-        d = t.digests
+        """Failed and expired rows are pending again until *deadline*; how many.
+
+        Those of one edition; else the last one of each subscriber, whose papers came in no later digest.
+        """
+        d, later = t.digests, t.digests.alias()
         over = d.c.state.in_((State.FAILED, State.EXPIRED)) & (d.c.edition_id.is_not(None))
         if edition is not None:
             over &= d.c.edition_id == edition
+        else:
+            newer = (later.c.subscriber_id == d.c.subscriber_id) & (later.c.id > d.c.id)
+            over &= ~exists().where(newer & (later.c.state != State.SKIPPED))
         values = {"state": State.PENDING, "not_before": now, "deadline": deadline, "attempts": 0}
         with self._store.write() as db:
             return db.execute(update(d).where(over).values(values)).rowcount

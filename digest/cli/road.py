@@ -108,7 +108,9 @@ def send_test(address: str) -> None:
 @cli.command()
 def pause(why: Annotated[str, typer.Argument(help="for whoever wonders")] = "an operator said so") -> None:
     """Send nothing until `resume`."""
-    session.app.catalog.deliveries.pause(why, session.app.clock())
+    app = session.app
+    app.catalog.deliveries.pause(why, app.clock())
+    say(f"sending is paused: {app.catalog.deliveries.paused()}")
 
 
 @cli.command()
@@ -124,13 +126,13 @@ def retry(
     ] = False,
     edition: Annotated[str | None, typer.Option(metavar="DATE", help="only of this edition")] = None,
 ) -> None:
-    """Make failed and expired digests pending again, for one more day."""
+    """Make failed and expired digests pending again, for one more day: the last of each subscriber, or an edition's."""
     if not failed:
         raise typer.BadParameter("say what to try again: --failed")
     app, now = session.app, session.app.clock()
     number = edition_id(app, day(edition)) if edition else None
     again = app.catalog.deliveries.retry(now, now + timedelta(days=1), number)
-    say(f"{again} to be tried again; run `digest deliver`" if again else "nothing has failed")
+    say(f"{again} to be tried again; run `digest deliver`" if again else "nobody's last digest has failed")
 
 
 @cli.command()

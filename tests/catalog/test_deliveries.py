@@ -235,6 +235,18 @@ def test_what_failed_can_be_tried_again_until_a_new_deadline(catalog, readers):
     assert again.digest.id == rows[0].digest.id
 
 
+def test_of_many_days_that_failed_only_the_last_is_tried_again_unless_an_edition_is_named(catalog, readers):
+    for turn, reached in (("2026-01-14", False), ("2026-01-15", False), ("2026-01-16", True)):
+        compose(catalog, readers[:2], turn=turn)
+        for n, row in enumerate(catalog.deliveries.claim(2, "a", NOW)):
+            state = State.SENT if reached and n else State.FAILED
+            catalog.deliveries.fold([Settled(row.digest.id, state)], "a", NOW)
+    deadline = NOW + timedelta(days=2)
+    assert catalog.deliveries.retry(NOW, deadline) == 1  # the other one got a later digest, with the papers of before
+    assert [row.digest.turn for row in catalog.deliveries.of(state=State.PENDING)] == ["2026-01-16"]
+    assert catalog.deliveries.retry(NOW, deadline, edition=1) == 4
+
+
 @pytest.mark.parametrize("state", [State.SENT, State.FAILED, State.PENDING])
 def test_a_person_has_the_last_word_on_an_uncertain_row_and_on_no_other(catalog, readers, state):
     compose(catalog, readers[:2])
