@@ -1,4 +1,4 @@
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -7,31 +7,31 @@ from typing import Any
 import pytest
 from factories import PUBLICATION
 
-from digest.model import Candidate, Card, Digest, Edition, Pick, Publication, Reason, ReasonCode
+from digest.model import Candidate, Card, Digest, Edition, Pick, Reason, ReasonCode
 from digest.rendering.press import Press, Urls
-from digest.rendering.stationery import Stationery, compiled
+from digest.rendering.stationery import compiled
 
 MORNING = datetime(2026, 11, 22, 6, tzinfo=UTC)
 
 
 @pytest.fixture(scope="session")
-def templates() -> Path:
+def templates():
     return Path(__file__).parents[2] / "templates"
 
 
 @pytest.fixture(scope="session")
-def publication() -> Publication:
+def publication():
     address = "Example Lab, 1 Library Street, 12345 Sampletown"
     return replace(PUBLICATION, postal_address=address, tagline="New research, ranked for you")
 
 
 @pytest.fixture(scope="session")
-def stationery(templates: Path, publication: Publication) -> Stationery:
+def stationery(templates, publication):
     return compiled("digest", [templates], publication)
 
 
 @pytest.fixture
-def paper() -> Callable[..., Card]:
+def paper():
     def make(title: str = "Reading longer contexts", **fields: Any) -> Card:
         plain = Card(
             paper=1,
@@ -48,7 +48,7 @@ def paper() -> Callable[..., Card]:
 
 
 @pytest.fixture
-def edition() -> Callable[..., Edition]:
+def edition():
     def make(*cards: Card, **fields: Any) -> Edition:
         candidates = (Candidate(n, card, MORNING, trend=1.0, **fields) for n, card in enumerate(cards))
         return Edition(3, MORNING.date(), MORNING, tuple(candidates), {1: "Long context", 2: "Agents"})
@@ -57,7 +57,7 @@ def edition() -> Callable[..., Edition]:
 
 
 @pytest.fixture
-def digest() -> Callable[..., Digest]:
+def digest():
     def make(picks: Sequence[Pick] | int = 1, **fields: Any) -> Digest:
         if isinstance(picks, int):
             picks = [Pick(n, 1.0, (Reason(ReasonCode.TOPIC, 1),)) for n in range(picks)]
@@ -72,7 +72,7 @@ def digest() -> Callable[..., Digest]:
 
 
 @pytest.fixture
-def urls() -> Urls:
+def urls():
     return Urls(
         unsubscribe="https://news.example.org/u/1.a.AbCdEfGhIjKlMnOpQrStUvWxYz01234567",
         preferences="https://news.example.org/preferences/1.a.AbCdEfGhIjKlMnOpQrStUv0123",
@@ -82,12 +82,12 @@ def urls() -> Urls:
 
 
 @pytest.fixture
-def press_of(stationery: Stationery, edition: Callable[..., Edition]) -> Callable[..., Press]:
+def press_of(stationery, edition):
     """The press for an edition of these cards."""
     return lambda *cards, trend_line="": Press(stationery, edition(*cards, trend_line=trend_line))
 
 
 @pytest.fixture
-def press(press_of: Callable[..., Press], paper: Callable[..., Card]) -> Press:
+def press(press_of, paper):
     cards = [paper(f"Paper number {n}", paper=n) for n in range(12)]
     return press_of(*cards, trend_line="48 upvotes in 18 h, 3× the median of its day")

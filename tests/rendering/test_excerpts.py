@@ -58,7 +58,7 @@ def test_a_sentence_that_leans_on_another_gives_way_to_one_that_stands_alone():
         (),
     ],
 )
-def test_sentences_end_where_people_end_them(expected: tuple[str, ...]):
+def test_sentences_end_where_people_end_them(expected):
     assert [sentence.strip() for sentence in sentences(" ".join(expected))] == [*expected]
 
 
@@ -73,7 +73,7 @@ def test_chinese_and_japanese_sentences_end_without_a_blank():
 @given(
     st.lists(st.sampled_from([BACKGROUND, DONE, HOW, FOUND, CODE, "Ünï 論文。", "A. B. c… "])).map(" ".join) | st.text()
 )
-def test_an_excerpt_is_short_made_of_the_text_and_always_the_same(text: str):
+def test_an_excerpt_is_short_made_of_the_text_and_always_the_same(text):
     text = clean(text)
     short = excerpt(text, 120)
     assert len(short) <= 120

@@ -18,12 +18,12 @@ TRICKY = st.lists(
 
 
 @given(LINES | TRICKY, LINES | TRICKY)
-def test_quoted_pieces_joined_are_the_quoted_text(one: str, other: str):
+def test_quoted_pieces_joined_are_the_quoted_text(one, other):
     assert mime.unquoted(mime.quoted(one) + mime.quoted(other)) == one + other
 
 
 @given(LINES | TRICKY)
-def test_quoted_lines_survive_every_relay(text: str):
+def test_quoted_lines_survive_every_relay(text):
     octets = mime.quoted(text)
     assert octets == b"" or octets.endswith(b"\r\n")
     assert octets.count(b"\n") == octets.count(b"\r") == octets.count(b"\r\n")
@@ -36,7 +36,7 @@ def test_quoted_lines_survive_every_relay(text: str):
 
 
 @given((LINES | TRICKY).map(clean))
-def test_a_subject_is_read_back_as_it_was(text: str):
+def test_a_subject_is_read_back_as_it_was(text):
     head = f"Subject: {mime.subject(text)}\r\nX-After: here\r\n\r\n"
     parsed = email.message_from_bytes(head.encode("ascii"), policy=email.policy.default)
     assert parsed.keys() == ["Subject", "X-After"]
@@ -54,7 +54,7 @@ def test_a_subject_is_read_back_as_it_was(text: str):
         "=?utf-8?q?=0D=0ABcc=3A_v=40e.org?=",
     ],
 )
-def test_a_display_name_is_read_back_and_never_quoted(name: str):
+def test_a_display_name_is_read_back_and_never_quoted(name):
     raw = mime.mailbox(name, "digest@news.example.org")
     shown, address = email.utils.parseaddr(raw)
     assert '"' not in raw
@@ -63,7 +63,7 @@ def test_a_display_name_is_read_back_and_never_quoted(name: str):
 
 
 @pytest.mark.parametrize("value", ["a\r\nBcc: v@e.org", "a\nb", "a\rb", "é\n", "a\0b", "a\r\n \r\nBcc: x"])
-def test_what_no_header_may_hold_is_refused(value: str):
+def test_what_no_header_may_hold_is_refused(value):
     with pytest.raises(ValueError, match="not fit for a mail header"):
         mime.alternative([("To", value)], "id@example.org", b"", b"")
 

@@ -1,19 +1,17 @@
 import email
 import email.policy
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from email.message import EmailMessage
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from digest.errors import TemplateError
-from digest.model import Card, Digest, Edition, Pick, Publication, Reason, ReasonCode
+from digest.model import Pick, Reason, ReasonCode
 from digest.rendering import press as press_module
 from digest.rendering import specimen
 from digest.rendering.press import Press, Urls, letter
@@ -55,9 +53,7 @@ class Tree(HTMLParser):
 # ---------------------------------------------------------------- the message
 
 
-def test_every_header_stands_once_and_says_what_providers_ask_for(
-    press: Press, digest: Callable[..., Digest], urls: Urls
-):
+def test_every_header_stands_once_and_says_what_providers_ask_for(press, digest, urls):
     read = parsed(press.message(digest(10), "reader@example.net", SINCE, urls))
     assert read.keys() == HEADERS
     assert str(read["From"]) == "Example Digest <digest@news.example.org>"
@@ -72,33 +68,19 @@ def test_every_header_stands_once_and_says_what_providers_ask_for(
     assert [part.get_content_type() for part in read.iter_parts()] == ["text/plain", "text/html"]
 
 
-def test_the_unsubscribe_header_is_one_line_however_long_the_link(
-    press: Press, digest: Callable[..., Digest], urls: Urls
-):
+def test_the_unsubscribe_header_is_one_line_however_long_the_link(press, digest, urls):
     link = f"https://news.example.org/u/{'t' * 200}"
     message = press.message(digest(1), "reader@example.net", SINCE, urls._replace(unsubscribe=link))
     assert f"\r\nList-Unsubscribe: <{link}>\r\n".encode() in message
 
 
-def test_replies_go_where_the_publication_wants_them(
-    stationery: Stationery,
-    edition: Callable[..., Edition],
-    paper: Callable[..., Card],
-    digest: Callable[..., Digest],
-    urls: Urls,
-):
+def test_replies_go_where_the_publication_wants_them(stationery, edition, paper, digest, urls):
     answered = replace(stationery, publication=replace(stationery.publication, reply_to="help@example.org"))
     read = parsed(Press(answered, edition(paper())).message(digest(1), "reader@example.net", SINCE, urls))
     assert read["Reply-To"] == "help@example.org"
 
 
-def test_the_same_digest_always_gives_the_same_bytes(
-    stationery: Stationery,
-    edition: Callable[..., Edition],
-    paper: Callable[..., Card],
-    digest: Callable[..., Digest],
-    urls: Urls,
-):
+def test_the_same_digest_always_gives_the_same_bytes(stationery, edition, paper, digest, urls):
     one, again = (
         Press(some, edition(paper(), paper("Another"))).message(digest(2), "reader@example.net", SINCE, urls)
         for some in (stationery, Stationery.loads(stationery.dumps()))
@@ -106,15 +88,13 @@ def test_the_same_digest_always_gives_the_same_bytes(
     assert one == again
 
 
-def test_a_preview_says_what_the_message_says(press: Press, digest: Callable[..., Digest], urls: Urls):
+def test_a_preview_says_what_the_message_says(press, digest, urls):
     message, parts = press.message(digest(10), "r@example.net", SINCE, urls), press.parts(digest(10), SINCE, urls)
     assert bodies(message) == (parts.text, parts.html)
     assert parsed(message)["Subject"] == parts.subject
 
 
-def test_two_subscribers_with_equal_picks_differ_only_in_their_links_and_identity(
-    press: Press, digest: Callable[..., Digest], urls: Urls
-):
+def test_two_subscribers_with_equal_picks_differ_only_in_their_links_and_identity(press, digest, urls):
     theirs = Urls(*(url.replace("AbCd", "ZyXw") for url in urls))
     one = press.message(digest(5), "ann@example.net", SINCE, urls)
     other = press.message(
@@ -125,14 +105,14 @@ def test_two_subscribers_with_equal_picks_differ_only_in_their_links_and_identit
     assert different == {"To", "Message-ID", "List-Unsubscribe", "Content-Type"}
 
 
-def test_the_mail_loads_nothing_and_tracks_nobody(press: Press, digest: Callable[..., Digest], urls: Urls):
+def test_the_mail_loads_nothing_and_tracks_nobody(press, digest, urls):
     html = press.parts(digest(10), SINCE, urls).html
     assert not re.search(r"<img|<link|<script|<iframe|url\(|@import|data:", html)
     assert html.startswith("<!DOCTYPE html>")
     assert '<html lang="en"' in html
 
 
-def test_the_footer_says_why_and_since_when_and_leads_out(press: Press, digest: Callable[..., Digest], urls: Urls):
+def test_the_footer_says_why_and_since_when_and_leads_out(press, digest, urls):
     parts = press.parts(digest(1), SINCE, urls)
     for part in (parts.html, " ".join(parts.text.split())):
         assert "because you confirmed your subscription on 6 March 2026" in part
@@ -140,9 +120,7 @@ def test_the_footer_says_why_and_since_when_and_leads_out(press: Press, digest: 
         assert all(link in part for link in (urls.unsubscribe, urls.preferences, urls.online))
 
 
-def test_the_footer_says_what_the_edition_lacks(
-    stationery: Stationery, edition: Callable[..., Edition], digest: Callable[..., Digest], urls: Urls
-):
+def test_the_footer_says_what_the_edition_lacks(stationery, edition, digest, urls):
     whole, partial = edition(), replace(edition(), notes=("cs.AI not announced yet.", "Nature could\u202e not be read"))
     parts = Press(stationery, partial).parts(digest(0), SINCE, urls)
     for part in (parts.html, parts.text):
@@ -153,9 +131,7 @@ def test_the_footer_says_what_the_edition_lacks(
 # ---------------------------------------------------------------- what it says
 
 
-def test_picks_for_the_subscriber_come_before_what_trends_and_each_says_why(
-    press: Press, digest: Callable[..., Digest], urls: Urls
-):
+def test_picks_for_the_subscriber_come_before_what_trends_and_each_says_why(press, digest, urls):
     picks = [
         Pick(0, 3.0, (Reason(ReasonCode.TREND),)),
         Pick(1, 2.0, (Reason(ReasonCode.TOPIC, 1), Reason(ReasonCode.TEXT, 4))),
@@ -171,9 +147,7 @@ def test_picks_for_the_subscriber_come_before_what_trends_and_each_says_why(
     assert "On Long context, picked from 12 recent papers." in text
 
 
-def test_every_card_asks_for_more_or_less_by_one_token_and_the_papers_number(
-    press_of: Callable[..., Press], paper: Callable[..., Card], digest: Callable[..., Digest], urls: Urls
-):
+def test_every_card_asks_for_more_or_less_by_one_token_and_the_papers_number(press_of, paper, digest, urls):
     message = press_of(paper(paper=41), paper(paper=42)).message(digest(2), "reader@example.net", SINCE, urls)
     expected = [f"{urls.vote}/{number}/{way}" for number in (41, 42) for way in ("up", "down")]
     text, html = bodies(message)
@@ -181,25 +155,14 @@ def test_every_card_asks_for_more_or_less_by_one_token_and_the_papers_number(
     assert re.findall("like this: (.*)", text) == expected
 
 
-def test_the_logo_stands_beside_the_name_and_says_nothing_twice(
-    templates: Path,
-    publication: Publication,
-    edition: Callable[..., Edition],
-    digest: Callable[..., Digest],
-    urls: Urls,
-):
+def test_the_logo_stands_beside_the_name_and_says_nothing_twice(templates, publication, edition, digest, urls):
     shown = replace(publication, logo="https://news.example.org/logo.png?a=1&b=2")
     html = Press(compiled("digest", [templates], shown), edition()).parts(digest(0), SINCE, urls).html
     assert Tree(html).links[0] == shown.logo
     assert html.count("<img") == html.count('alt=""') == 1
 
 
-def test_new_papers_without_a_trend_are_not_called_trending(
-    press_of: Callable[..., Press],
-    paper: Callable[..., Card],
-    digest: Callable[..., Digest],
-    urls: Urls,
-):
+def test_new_papers_without_a_trend_are_not_called_trending(press_of, paper, digest, urls):
     fresh = digest([Pick(0, 1.0, (Reason(ReasonCode.FRESH),))])
     text = press_of(paper()).parts(fresh, None, urls).text
     assert "Also new" in text
@@ -218,9 +181,7 @@ def test_new_papers_without_a_trend_are_not_called_trending(
         ),
     ],
 )
-def test_the_turn_gives_the_words(
-    turn: str, subject: str, headline: str, why: str, press: Press, digest: Callable[..., Digest], urls: Urls
-):
+def test_the_turn_gives_the_words(turn, subject, headline, why, press, digest, urls):
     parts = press.parts(digest(2, turn=turn), SINCE, urls)
     assert parts.subject == subject
     for part in (parts.html, parts.text):
@@ -229,14 +190,7 @@ def test_the_turn_gives_the_words(
         assert ("Best of the week" in part) == ("W" in turn)
 
 
-def test_the_first_digest_says_welcome(
-    templates: Path,
-    publication: Publication,
-    edition: Callable[..., Edition],
-    paper: Callable[..., Card],
-    digest: Callable[..., Digest],
-    urls: Urls,
-):
+def test_the_first_digest_says_welcome(templates, publication, edition, paper, digest, urls):
     press = Press(compiled("welcome", [templates], publication), edition(paper()))
     message = press.message(digest(1, turn="welcome"), "reader@example.net", SINCE, urls)
     assert parsed(message)["Subject"] == "Welcome: Reading longer contexts"
@@ -244,12 +198,7 @@ def test_the_first_digest_says_welcome(
     assert all("This is your first digest" in body for body in bodies(message))
 
 
-def test_text_lines_are_short_unless_they_are_a_link(
-    press_of: Callable[..., Press],
-    paper: Callable[..., Card],
-    digest: Callable[..., Digest],
-    urls: Urls,
-):
+def test_text_lines_are_short_unless_they_are_a_link(press_of, paper, digest, urls):
     long = paper(
         "word " * 60, abstract="A long sentence about reading. " * 40, authors=("A very long name of a group",) * 9
     )
@@ -262,12 +211,7 @@ def test_text_lines_are_short_unless_they_are_a_link(
 # ---------------------------------------------------------------- size
 
 
-def test_three_hundred_long_papers_stay_in_the_budget_and_keep_the_footer(
-    press_of: Callable[..., Press],
-    paper: Callable[..., Card],
-    digest: Callable[..., Digest],
-    urls: Urls,
-):
+def test_three_hundred_long_papers_stay_in_the_budget_and_keep_the_footer(press_of, paper, digest, urls):
     cards = [paper(f"{n} " + "long title " * 20, abstract="Words about a paper. " * 100) for n in range(300)]
     message = press_of(*cards).message(digest(300), "reader@example.net", SINCE, urls)
     text, html = bodies(message)
@@ -280,12 +224,7 @@ def test_three_hundred_long_papers_stay_in_the_budget_and_keep_the_footer(
     assert text.count("\n* ") == shown
 
 
-def test_abstracts_go_before_papers_and_from_the_last(
-    press_of: Callable[..., Press],
-    paper: Callable[..., Card],
-    digest: Callable[..., Digest],
-    urls: Urls,
-):
+def test_abstracts_go_before_papers_and_from_the_last(press_of, paper, digest, urls):
     cards = [paper(f"Paper number {n}", abstract=f"Abstract number {n}. " + "é" * 400) for n in range(36)]
     html = press_of(*cards).parts(digest(36), SINCE, urls).html
     assert html.count("<h3") == 36
@@ -295,7 +234,7 @@ def test_abstracts_go_before_papers_and_from_the_last(
 
 
 @pytest.mark.parametrize(("papers", "most"), [(10, 38_000), (20, 68_000)])
-def test_papers_of_the_usual_length_weigh_little(stationery: Stationery, papers: int, most: int):
+def test_papers_of_the_usual_length_weigh_little(stationery, papers, most):
     abstract = "Fifty characters of a sentence, more or less so.  " * 10
     assert len(abstract) == 500
     press = Press(stationery, specimen.edition(papers, abstract))
@@ -308,9 +247,7 @@ def test_papers_of_the_usual_length_weigh_little(stationery: Stationery, papers:
 # ---------------------------------------------------------------- a week, and nothing
 
 
-def test_a_week_tells_ten_papers_whole_and_of_the_others_title_and_reason(
-    press_of: Callable[..., Press], paper: Callable[..., Card], digest: Callable[..., Digest], urls: Urls
-):
+def test_a_week_tells_ten_papers_whole_and_of_the_others_title_and_reason(press_of, paper, digest, urls):
     cards = [paper(f"Paper number {n}", abstract=f"Abstract number {n}.") for n in range(14)]
     picks = [
         Pick(n, 14.0 - n, (Reason(ReasonCode.TREND) if n == 12 else Reason(ReasonCode.TOPIC, 1),)) for n in range(14)
@@ -331,17 +268,11 @@ def test_a_week_tells_ten_papers_whole_and_of_the_others_title_and_reason(
 
 
 @pytest.fixture
-def quiet(templates: Path, publication: Publication) -> Stationery:
+def quiet(templates, publication):
     return compiled("quiet", [templates], publication)
 
 
-def test_a_turn_without_papers_can_say_so_with_all_headers_of_a_digest(
-    quiet: Stationery,
-    edition: Callable[..., Edition],
-    paper: Callable[..., Card],
-    digest: Callable[..., Digest],
-    urls: Urls,
-):
+def test_a_turn_without_papers_can_say_so_with_all_headers_of_a_digest(quiet, edition, paper, digest, urls):
     press = Press(quiet, edition(paper(), paper("Another")))
     message = press.message(digest(0), "reader@example.net", SINCE, urls, date(2026, 11, 12))
     assert parsed(message).keys() == HEADERS
@@ -356,9 +287,7 @@ def test_a_turn_without_papers_can_say_so_with_all_headers_of_a_digest(
         assert "Reading longer contexts" not in body
 
 
-def test_who_never_had_a_paper_is_told_so(
-    quiet: Stationery, edition: Callable[..., Edition], digest: Callable[..., Digest], urls: Urls
-):
+def test_who_never_had_a_paper_is_told_so(quiet, edition, digest, urls):
     parts = Press(quiet, edition()).parts(digest(0), None, urls)
     assert parts.subject == "Still here: nothing new for you yet"
     assert "We looked at 0 recent papers" in parts.text
@@ -388,17 +317,7 @@ HOSTILE = st.lists(PAYLOADS | st.text(max_size=20), max_size=6).map(" ".join)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(title=HOSTILE, abstract=HOSTILE, author=HOSTILE, category=HOSTILE, topic=HOSTILE, url=HOSTILE)
 def test_no_word_of_a_stranger_becomes_a_header_a_tag_or_a_link(
-    title: str,
-    abstract: str,
-    author: str,
-    category: str,
-    topic: str,
-    url: str,
-    stationery: Stationery,
-    edition: Callable[..., Edition],
-    paper: Callable[..., Card],
-    digest: Callable[..., Digest],
-    urls: Urls,
+    title, abstract, author, category, topic, url, stationery, edition, paper, digest, urls
 ):
     links = (("abstract", "https://papers.example.org/1"), (category, url))
     strange = paper(
@@ -430,15 +349,7 @@ def assert_nothing_but_words(message: bytes, benign: bytes) -> None:
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=HOSTILE, tagline=HOSTILE, address=HOSTILE, note=HOSTILE)
 def test_what_the_operator_writes_is_text_as_well(
-    name: str,
-    tagline: str,
-    address: str,
-    note: str,
-    stationery: Stationery,
-    edition: Callable[..., Edition],
-    paper: Callable[..., Card],
-    digest: Callable[..., Digest],
-    urls: Urls,
+    name, tagline, address, note, stationery, edition, paper, digest, urls
 ):
     strange = replace(stationery.publication, name=f"a {name}", tagline=f"a {tagline}", postal_address=f"a {address}")
     some, plain = (replace(edition(paper()), notes=(f"a {words}",)) for words in (note, "note"))
@@ -453,11 +364,11 @@ def test_what_the_operator_writes_is_text_as_well(
 
 
 @pytest.fixture(scope="module")
-def confirmation(templates: Path, publication: Publication) -> Stationery:
+def confirmation(templates, publication):
     return compiled("confirm", [templates], publication)
 
 
-def test_the_confirmation_mail_asks_once_and_offers_silence(confirmation: Stationery, digest: Callable[..., Digest]):
+def test_the_confirmation_mail_asks_once_and_offers_silence(confirmation, digest):
     links = {
         "confirm_url": "https://news.example.org/confirm/1.k.a",
         "never_url": "https://news.example.org/never/1.k.a",
@@ -470,6 +381,6 @@ def test_the_confirmation_mail_asks_once_and_offers_silence(confirmation: Statio
     assert {*Tree(bodies(message)[1]).links} == {*links.values()}
 
 
-def test_a_letter_without_its_link_is_refused(confirmation: Stationery, digest: Callable[..., Digest]):
+def test_a_letter_without_its_link_is_refused(confirmation, digest):
     with pytest.raises(TemplateError, match=r"email/confirm: 'confirm_url' is undefined; it was given never_url"):
         letter(confirmation, "reader@example.net", "c-1@e", digest().date, {"never_url": "https://e.org"})

@@ -1,8 +1,6 @@
-from collections.abc import Callable
-
 import pytest
 
-from digest.model import GENERAL, NAMELESS, Card, Edition, Pick, Reason, ReasonCode
+from digest.model import GENERAL, NAMELESS, Pick, Reason, ReasonCode
 from digest.rendering.press import items
 from digest.rendering.reasons import because
 
@@ -24,9 +22,7 @@ from digest.rendering.reasons import because
         (Reason(ReasonCode.EXPLORE), "it lies outside of what you follow"),
     ],
 )
-def test_every_reason_has_words(
-    reason: Reason, words: str, edition: Callable[..., Edition], paper: Callable[..., Card]
-):
+def test_every_reason_has_words(reason, words, edition, paper):
     card = paper("Long contexts", abstract="We (retrieve) passages.")
     (item,) = items(
         edition(card, trend_line="48 upvotes in 18 h", chance=0.24, event="10.1038/x"), [Pick(0, 1.0, (reason,))]
@@ -45,29 +41,23 @@ def test_every_reason_has_words(
         (0.9, "it is new, and like papers that went on to trend: most of them did"),
     ],
 )
-def test_a_chance_is_told_as_sure_as_it_is(
-    chance: float, words: str, edition: Callable[..., Edition], paper: Callable[..., Card]
-):
+def test_a_chance_is_told_as_sure_as_it_is(chance, words, edition, paper):
     (item,) = items(edition(paper("New"), chance=chance), [Pick(0, 1.0, (Reason(ReasonCode.PROMISING),))])
     assert item.reasons == (words,)
 
 
-def test_a_robots_arm_is_told_as_robot(edition: Callable[..., Edition], paper: Callable[..., Card]):
+def test_a_robots_arm_is_told_as_robot(edition, paper):
     (item,) = items(edition(paper("A robot's arm")), [Pick(0, 1.0, (Reason(ReasonCode.KEYWORD, 1),))])
     assert item.reasons == ("your keyword “robot”",)
 
 
-def test_a_topic_is_told_with_the_word_that_a_paper_shares_with_it(
-    edition: Callable[..., Edition], paper: Callable[..., Card]
-):
+def test_a_topic_is_told_with_the_word_that_a_paper_shares_with_it(edition, paper):
     pick = Pick(0, 1.0, (Reason(ReasonCode.TOPIC, 1), Reason(ReasonCode.TERM, 3)))
     (item,) = items(edition(paper("Long contexts", abstract="We (retrieve) passages.")), [pick])
     assert item.reasons == ("you follow Long context: “retrieve”",)
 
 
-def test_a_topic_that_the_edition_does_not_know_is_not_mentioned(
-    edition: Callable[..., Edition], paper: Callable[..., Card]
-):
+def test_a_topic_that_the_edition_does_not_know_is_not_mentioned(edition, paper):
     (item,) = items(edition(paper()), [Pick(0, 1.0, (Reason(ReasonCode.TOPIC, 99), Reason(ReasonCode.FRESH)))])
     assert item.reasons == ("it is new",)
     (item,) = items(edition(paper()), [Pick(0, 1.0, (Reason(ReasonCode.TOPIC, 99), Reason(ReasonCode.TERM, 0)))])

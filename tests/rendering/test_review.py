@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,6 @@ from conftest import CONFIG
 from typer.testing import CliRunner
 
 from digest.cli import cli
-from digest.model import Publication
 from digest.rendering import clients
 from digest.rendering.lint import Finding, flaws
 from digest.rendering.review import layouts, review
@@ -20,7 +18,7 @@ SHIPPED = Path(__file__).parents[2] / "templates"
 
 
 @pytest.fixture
-def checked(tmp_path: Path, publication: Publication) -> Callable[..., list[Finding]]:
+def checked(tmp_path, publication):
     """The errors of a folder with our daily digest, one piece of one file changed."""
 
     def check(name: str, old: str, new: str) -> list[Finding]:
@@ -34,20 +32,20 @@ def checked(tmp_path: Path, publication: Publication) -> Callable[..., list[Find
     return check
 
 
-def test_the_shipped_templates_have_no_error(publication: Publication):
+def test_the_shipped_templates_have_no_error(publication):
     found = review([SHIPPED], publication)
     assert [finding for finding in found if finding.severity == "error"] == []
     assert {finding.rule for finding in found} == {"support"}
 
 
-def test_every_folder_of_a_layout_is_reviewed_and_those_with_an_underscore_are_not(tmp_path: Path):
+def test_every_folder_of_a_layout_is_reviewed_and_those_with_an_underscore_are_not(tmp_path):
     (tmp_path / "email" / "own").mkdir(parents=True)
     (tmp_path / "email" / "_mine").mkdir()
     assert {"own", "digest", "welcome", "confirm"} <= {*layouts([tmp_path, SHIPPED])}
     assert not any(name.startswith("_") for name in layouts([tmp_path, SHIPPED]))
 
 
-def test_what_an_editor_leaves_beside_the_templates_is_no_template(tmp_path: Path, publication: Publication):
+def test_what_an_editor_leaves_beside_the_templates_is_no_template(tmp_path, publication):
     (tmp_path / "email/digest/old.d").mkdir(parents=True)
     (tmp_path / "email/digest/.#body.mjml").symlink_to("ada@lab.4711:1")  # Emacs locks a file that is being edited
     assert fingerprint("digest", [tmp_path, SHIPPED], publication) == fingerprint("digest", [SHIPPED], publication)
@@ -91,19 +89,17 @@ ABSTRACT = '<p class="told" dir="auto">'
         (BODY, ABSTRACT, f'<p>{"x" * 5_000}</p><p dir="auto">', "size", "ten usual cards make"),
     ],
 )  # fmt: skip
-def test_a_mistake_is_an_error_with_its_rule(
-    name: str, old: str, new: str, rule: str, message: str, checked: Callable[..., list[Finding]]
-):
+def test_a_mistake_is_an_error_with_its_rule(name, old, new, rule, message, checked):
     found = {finding.rule: finding for finding in checked(name, old, new)}
     assert message in found[rule].message
 
 
-def test_a_finding_names_the_operators_file_and_the_line(checked: Callable[..., list[Finding]], tmp_path: Path):
+def test_a_finding_names_the_operators_file_and_the_line(checked, tmp_path):
     found = checked(BODY, TITLE, '<img alt="" src="https://e.org/a.webp"><h3 ')
     assert {(finding.file, finding.line) for finding in found} == {(str(tmp_path / "email" / BODY), 28)}
 
 
-def test_the_command_prints_each_finding_and_fails_only_for_errors(tmp_path: Path):
+def test_the_command_prints_each_finding_and_fails_only_for_errors(tmp_path):
     config = tmp_path / "config.yaml"
     config.write_text(CONFIG)
     said = CliRunner().invoke(cli, ["--config", str(config), "lint"])
@@ -173,5 +169,5 @@ def test_what_the_chosen_programs_lack_is_told_with_the_reason_known_of_them():
         ("<video></video>", "html-video"),
     ],
 )
-def test_features_are_found_in_tags_styles_and_addresses(html: str, feature: str):
+def test_features_are_found_in_tags_styles_and_addresses(html, feature):
     assert feature in clients.used(f"<table>{html}</table>" if html.startswith("<td") else html)

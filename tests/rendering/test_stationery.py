@@ -1,6 +1,5 @@
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -10,10 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from digest.errors import TemplateError
-from digest.model import Card, Digest, Edition, Publication
 from digest.rendering.mime import unquoted
 from digest.rendering.page import VALUES, Section, card
-from digest.rendering.press import Press, Urls
+from digest.rendering.press import Press
 from digest.rendering.sheet import Sheet
 from digest.rendering.stationery import Stationery, compiled, fingerprint
 
@@ -25,7 +23,7 @@ CLEAN = WORDS.map(lambda words: " ".join("".join(words).replace("\ufdd0", "").sp
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Callable[[str, str], Path]:
+def folder(tmp_path):
     """The operator's templates, with one file."""
 
     def write(name: str, content: str) -> Path:
@@ -37,7 +35,7 @@ def folder(tmp_path: Path) -> Callable[[str, str], Path]:
 
 
 @pytest.mark.parametrize("layout", ["digest", "welcome", "quiet", "confirm"])
-def test_every_shipped_layout_has_its_three_files_and_compiles(layout: str, templates: Path, publication: Publication):
+def test_every_shipped_layout_has_its_three_files_and_compiles(layout, templates, publication):
     made = compiled(layout, [templates], publication)
     assert {p.name for p in (templates / "email" / layout).iterdir()} == {"subject.txt", "body.mjml", "body.txt"}
     assert made == compiled(layout, [templates], publication)
@@ -45,7 +43,7 @@ def test_every_shipped_layout_has_its_three_files_and_compiles(layout: str, temp
     assert "fonts.googleapis" not in made.html
 
 
-def test_stationery_is_stored_and_read_back_under_its_hash(stationery: Stationery):
+def test_stationery_is_stored_and_read_back_under_its_hash(stationery):
     again = Stationery.loads(stationery.dumps())
     assert again == stationery
     assert again.hash == stationery.hash
@@ -55,14 +53,7 @@ def test_stationery_is_stored_and_read_back_under_its_hash(stationery: Stationer
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(words=CLEAN, empty=st.sets(st.sampled_from(sorted(VALUES))), sections=st.integers(0, 3))
-def test_pieces_joined_are_the_page_that_jinja_prints(
-    words: str,
-    empty: set[str],
-    sections: int,
-    stationery: Stationery,
-    edition: Callable[..., Edition],
-    paper: Callable[..., Card],
-):
+def test_pieces_joined_are_the_page_that_jinja_prints(words, empty, sections, stationery, edition, paper):
     values = {name: "" if name in empty else f"v {words}" for name in sorted(VALUES)}
     some = edition(paper(f"t {words}", abstract=words), paper("Plain", abstract="", links=()), trend_line=words)
     cards = tuple(card(candidate, reason=words) for candidate in some.candidates)
@@ -76,9 +67,7 @@ def test_pieces_joined_are_the_page_that_jinja_prints(
 # ---------------------------------------------------------------- the operator's own templates
 
 
-def test_an_operator_replaces_one_file_and_keeps_the_others(
-    folder: Callable[[str, str], Path], templates: Path, publication: Publication, stationery: Stationery
-):
+def test_an_operator_replaces_one_file_and_keeps_the_others(folder, templates, publication, stationery):
     own = compiled("digest", [folder("digest/subject.txt", "Papers: {{ top }}"), templates], publication)
     assert own.subject == "Papers: {{ top }}"
     assert (own.html, own.text) == (stationery.html, stationery.text)
@@ -93,7 +82,7 @@ def palette(templates: Path, old: str, new: str) -> str:
     return (templates / "email/_base/palette.mjml").read_text("utf-8").replace(old, new)
 
 
-def test_the_accent_is_moved_where_it_could_not_be_read(templates: Path, publication: Publication):
+def test_the_accent_is_moved_where_it_could_not_be_read(templates, publication):
     assert "#b31b1b" in compiled("digest", [templates], publication).html
     assert (
         "#ffee00" not in compiled("confirm", [templates], replace(publication, accent="#ffee00")).html.split("<body")[1]
@@ -102,10 +91,7 @@ def test_the_accent_is_moved_where_it_could_not_be_read(templates: Path, publica
         compiled("digest", [templates], replace(publication, accent="red"))
 
 
-def test_operators_words_are_data_and_never_template(
-    templates: Path, publication: Publication, edition: Callable[..., Edition], paper: Callable[..., Card],
-    digest: Callable[..., Digest], urls: Urls,
-):  # fmt: skip
+def test_operators_words_are_data_and_never_template(templates, publication, edition, paper, digest, urls):  # fmt: skip
     bold = replace(publication, name="{{ 7*7 }} [[ 7*7 ]] <b>", tagline="{% if", postal_address="<script> & Co")
     parts = Press(compiled("digest", [templates], bold), edition(paper())).parts(digest(1), date(2026, 1, 1), urls)
     assert "{{ 7*7 }} [[ 7*7 ]] &lt;b&gt;" in parts.html
@@ -113,9 +99,7 @@ def test_operators_words_are_data_and_never_template(
     assert "{{ 7*7 }} [[ 7*7 ]] <b>" in parts.text
 
 
-def test_the_fingerprint_changes_with_any_file_and_the_publication(
-    folder: Callable[[str, str], Path], templates: Path, publication: Publication
-):
+def test_the_fingerprint_changes_with_any_file_and_the_publication(folder, templates, publication):
     shipped = fingerprint("digest", [templates], publication)
     assert shipped == fingerprint("digest", [templates], publication)
     others = [
@@ -165,9 +149,7 @@ def body(inner: str) -> str:
         ("subject.txt", "{{ titel }}", 1, "unknown variable titel"),
     ],
 )  # fmt: skip
-def test_a_broken_template_is_named_with_its_line(
-    name: str, content: str, line: int, message: str, folder: Callable[[str, str], Path], publication: Publication
-):
+def test_a_broken_template_is_named_with_its_line(name, content, line, message, folder, publication):
     good = {
         "subject.txt": "Hello",
         "body.txt": "Hello {{ a_url }}",
@@ -197,15 +179,7 @@ def test_a_broken_template_is_named_with_its_line(
         ("body.mjml", "{{ lead }}", "{{ headlien }}", "unknown variable headlien; there are card, considered, count"),
     ],
 )
-def test_a_digest_that_would_go_wrong_later_is_refused_now(
-    name: str,
-    old: str,
-    new: str,
-    message: str,
-    folder: Callable[[str, str], Path],
-    templates: Path,
-    publication: Publication,
-):
+def test_a_digest_that_would_go_wrong_later_is_refused_now(name, old, new, message, folder, templates, publication):
     shipped = (templates / "email/digest" / name).read_text("utf-8")
     assert old in shipped
     own = folder(f"digest/{name}", shipped.replace(old, new))
@@ -214,9 +188,7 @@ def test_a_digest_that_would_go_wrong_later_is_refused_now(
     assert message in str(caught.value)
 
 
-def test_a_missing_or_unreadable_file_is_named(
-    folder: Callable[[str, str], Path], templates: Path, publication: Publication
-):
+def test_a_missing_or_unreadable_file_is_named(folder, templates, publication):
     with pytest.raises(TemplateError, match=r"there is no nosuch/subject\.txt in .*templates/email"):
         compiled("nosuch", [templates], publication)
     own = folder("digest/body.txt", "")

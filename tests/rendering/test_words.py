@@ -12,7 +12,7 @@ def test_what_cannot_be_seen_is_removed():
 
 
 @given(st.text(max_size=80), st.integers(5, 60))
-def test_a_cut_text_is_never_longer_and_begins_as_it_began(text: str, limit: int):
+def test_a_cut_text_is_never_longer_and_begins_as_it_began(text, limit):
     text = words.clean(text)
     cut = words.cut(text, limit)
     assert len(cut) <= limit
@@ -37,7 +37,7 @@ def test_three_authors_are_named_and_the_rest_counted():
         ("https://", ""),
     ],
 )
-def test_only_web_links_pass_and_nothing_leaves_their_quotes(url: str, safe: str):
+def test_only_web_links_pass_and_nothing_leaves_their_quotes(url, safe):
     assert words.safe(url) == safe
 
 
@@ -51,7 +51,7 @@ def test_only_web_links_pass_and_nothing_leaves_their_quotes(url: str, safe: str
         ("welcome", "Monday, 23 November 2026"),
     ],
 )
-def test_the_headline_names_the_turn(turn: str, headline: str):
+def test_the_headline_names_the_turn(turn, headline):
     assert words.headline(turn, date(2026, 11, 23)) == headline
 
 
@@ -62,7 +62,7 @@ def test_a_date_header_is_in_utc():
 
 
 @given(st.text(max_size=400))
-def test_wrapped_lines_are_short_and_wrapping_twice_is_wrapping_once(text: str):
+def test_wrapped_lines_are_short_and_wrapping_twice_is_wrapping_once(text):
     lines = words.wrapped(words.clean(text))
     assert max(map(len, lines.split("\n"))) <= 70
     assert words.wrapped(lines) == lines

@@ -1,6 +1,5 @@
 import os
 import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -8,13 +7,13 @@ from served import DOCUMENTS, Served, Server
 
 
 @pytest.fixture
-def document() -> Callable[[str], Served]:
+def document():
     """A document of tests/data/sources, served."""
     return lambda name: Served((DOCUMENTS / name).read_bytes())
 
 
 @pytest.fixture(scope="session")
-def given() -> Path:
+def given():
     """The folder with real documents that are not ours to redistribute."""
     if folder := os.environ.get("DIGEST_TEST_DATA"):
         return Path(folder)
@@ -22,7 +21,7 @@ def given() -> Path:
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
+def server():
     with Server() as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()

@@ -23,7 +23,7 @@ def found(http: Served) -> list[Listing]:
     return list(ArxivApiSource("query", query="all:testing").fetch(http, Memory()).listings)
 
 
-def test_an_announcement_becomes_a_listing(document: Document) -> None:
+def test_an_announcement_becomes_a_listing(document):
     assert announced(document("arxiv_rss.xml"))["2512.15388"] == Listing(
         source="arxiv",
         key="oai:arXiv.org:2512.15388v1",
@@ -48,7 +48,7 @@ def test_an_announcement_becomes_a_listing(document: Document) -> None:
     )
 
 
-def test_cross_lists_and_replacements_say_so(document: Document) -> None:
+def test_cross_lists_and_replacements_say_so(document):
     papers = announced(document("arxiv_rss.xml"))
     assert {name: paper.announce_type for name, paper in papers.items()} == {
         "2512.15388": "new",
@@ -60,7 +60,7 @@ def test_cross_lists_and_replacements_say_so(document: Document) -> None:
     assert all(paper.announced == datetime(2025, 12, 18, 4, tzinfo=UTC) for paper in papers.values())
 
 
-def test_atom_says_the_same_and_is_dated_by_its_batch(document: Document) -> None:
+def test_atom_says_the_same_and_is_dated_by_its_batch(document):
     papers = announced(document("arxiv_atom.xml"))
     paper = papers["2509.03300"]
     assert paper.abstract.startswith("Grapheme-to-phoneme (G2P) conversion")
@@ -69,7 +69,7 @@ def test_atom_says_the_same_and_is_dated_by_its_batch(document: Document) -> Non
     assert papers["2506.00637"].announce_type == "replace"
 
 
-def test_categories_make_the_address(document: Document) -> None:
+def test_categories_make_the_address(document):
     http = document("arxiv_rss.xml")
     ArxivSource("arxiv", categories=("cs.CL", "cs.CV")).fetch(http, Memory())
     assert http.asked == ["https://rss.arxiv.org/rss/cs.CL+cs.CV"]
@@ -83,12 +83,12 @@ def test_categories_make_the_address(document: Document) -> None:
         ({"categories": ["cs CL/../x"]}, "is no arXiv category; they look like cs.CL"),
     ],
 )
-def test_settings_that_cannot_work_are_refused(settings: dict[str, object], reason: str) -> None:
+def test_settings_that_cannot_work_are_refused(settings, reason):
     with pytest.raises(ValidationError, match=reason):
         TypeAdapter(ArxivSource).validate_python({"name": "arxiv", **settings})
 
 
-def test_settings_are_read_from_a_list() -> None:
+def test_settings_are_read_from_a_list():
     source = TypeAdapter(ArxivSource).validate_python({"name": "arxiv", "categories": ["cs.CL", "math"]})
     assert source == ArxivSource("arxiv", categories=("cs.CL", "math"))
 
@@ -96,7 +96,7 @@ def test_settings_are_read_from_a_list() -> None:
 # ---------------------------------------------------------------- the API
 
 
-def test_an_answer_of_the_api_becomes_listings(document: Document) -> None:
+def test_an_answer_of_the_api_becomes_listings(document):
     planets, testing = found(document("arxiv_api.xml"))
     assert (planets.key, planets.ids["arxiv"]) == ("astro-ph/0601001", "astro-ph/0601001")
     assert planets.title.endswith("OGLE-III Transit Surveys Toward the Galactic Bulge and Carina")
@@ -111,12 +111,12 @@ def test_an_answer_of_the_api_becomes_listings(document: Document) -> None:
     )
 
 
-def test_a_refused_query_is_an_error_with_arxivs_reason(document: Document) -> None:
+def test_a_refused_query_is_an_error_with_arxivs_reason(document):
     with pytest.raises(SourceError, match="query: arXiv refuses the query: incorrect id format for abc; correct it"):
         found(document("arxiv_api_error.xml"))
 
 
-def test_the_query_is_asked_newest_first(document: Document) -> None:
+def test_the_query_is_asked_newest_first(document):
     http = document("arxiv_api.xml")
     ArxivApiSource("query", query="cat:cs.CL AND abs:a+b", max_results=5).fetch(http, Memory())
     assert http.asked == [
@@ -129,12 +129,12 @@ def test_the_query_is_asked_newest_first(document: Document) -> None:
     "settings",
     [{}, {"query": "a", "url": "https://x.org"}, {"query": "a", "max_results": 0}, {"query": "a", "max_results": 9999}],
 )
-def test_a_query_that_cannot_work_is_refused(settings: dict[str, object]) -> None:
+def test_a_query_that_cannot_work_is_refused(settings):
     with pytest.raises(ValidationError):
         TypeAdapter(ArxivApiSource).validate_python({"name": "query", **settings})
 
 
-def test_a_past_day_is_asked_of_the_api_and_dated_by_its_announcement(document: Document) -> None:
+def test_a_past_day_is_asked_of_the_api_and_dated_by_its_announcement(document):
     http = document("arxiv_api.xml")
     source = ArxivSource("arxiv", categories=("cs.CL", "math"))
     found = source.on(date(2026, 1, 13), http)
@@ -148,7 +148,7 @@ def test_a_past_day_is_asked_of_the_api_and_dated_by_its_announcement(document: 
     assert (found.dated, found.parts) == (True, ("cs.CL", "math"))
 
 
-def test_the_categories_of_a_feed_are_told_by_its_address() -> None:
+def test_the_categories_of_a_feed_are_told_by_its_address():
     assert ArxivSource("arxiv", url="https://rss.arxiv.org/atom/cs.AI+q-bio").parts == ("cs.AI", "q-bio")
     assert ArxivSource("arxiv", url="file:papers.xml").grows is None
 
@@ -169,7 +169,7 @@ def feed(*entries: str) -> Served:
     return Served(f"{head}{''.join(entries)}</channel></rss>".encode())
 
 
-def test_a_new_version_is_a_replacement_of_the_same_paper() -> None:
+def test_a_new_version_is_a_replacement_of_the_same_paper():
     first = announced(feed(entry("https://arxiv.org/abs/2601.00001", "oai:arXiv.org:2601.00001v1", "new")))
     later = announced(feed(entry("https://arxiv.org/abs/2601.00001", "oai:arXiv.org:2601.00001v2", "replace")))
     assert first.keys() == later.keys() == {"2601.00001"}
@@ -187,13 +187,13 @@ def test_a_new_version_is_a_replacement_of_the_same_paper() -> None:
         "https://arxiv.org/abs/math/0309136",
     ],
 )
-def test_mirrors_and_old_names_lead_to_one_paper(link: str) -> None:
+def test_mirrors_and_old_names_lead_to_one_paper(link):
     [paper] = announced(feed(entry(link, "1", "cross"))).values()
     assert paper.ids == {"arxiv": "math/0309136", "url": "https://arxiv.org/abs/math/0309136"}
     assert paper.links["abstract"] == "https://arxiv.org/abs/math/0309136"
 
 
-def test_only_classes_of_arxiv_are_categories() -> None:
+def test_only_classes_of_arxiv_are_categories():
     classes = ("cs.CL", "math", "68T50 (Primary)", "I.2.7; I.2.6", "astro-ph.CO", "F.2.2")
     [paper] = announced(feed(entry("https://arxiv.org/abs/2601.00001", "1", "new", *classes))).values()
     assert paper.categories == ("cs.CL", "math", "astro-ph.CO")

@@ -19,7 +19,7 @@ def batch(http: Served) -> Batch:
 
 
 @pytest.mark.parametrize("name", ["biorxiv_rss.xml", "biorxiv_api.json"])
-def test_a_preprint_is_known_by_its_doi_and_a_later_version_is_a_replacement(document: Document, name: str) -> None:
+def test_a_preprint_is_known_by_its_doi_and_a_later_version_is_a_replacement(document, name):
     alga, moths = batch(document(name)).listings
     assert (alga.key, alga.ids["doi"]) == ("10.1101/2026.01.05.697001", "10.1101/2026.01.05.697001")
     assert (alga.title, alga.abstract) == ("A mini-chromosome of a reef alga", "We found a small chromosome.")
@@ -30,7 +30,7 @@ def test_a_preprint_is_known_by_its_doi_and_a_later_version_is_a_replacement(doc
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_what_was_revised_since_the_last_look_is_still_new(order: int) -> None:
+def test_what_was_revised_since_the_last_look_is_still_new(order):
     paper = {"doi": "10.1101/1", "title": "Of moths"}
     versions = [paper | {"version": "1"}, paper | {"version": "2", "title": "Of moths and lamps"}]
     answer = {"messages": [{"status": "ok"}], "collection": versions[::order]}
@@ -38,7 +38,7 @@ def test_what_was_revised_since_the_last_look_is_still_new(order: int) -> None:
     assert (moths.title, moths.announce_type, moths.ids) == ("Of moths", "new", {"doi": "10.1101/1"})
 
 
-def test_the_api_knows_the_journal_and_how_much_is_missing(document: Document) -> None:
+def test_the_api_knows_the_journal_and_how_much_is_missing(document):
     found = batch(document("biorxiv_api.json"))
     assert found.listings[1].links["journal"] == "https://doi.org/10.5555/jir.2026.9"
     assert "journal" not in found.listings[0].links
@@ -50,7 +50,7 @@ def test_the_api_knows_the_journal_and_how_much_is_missing(document: Document) -
     assert not found.complete
 
 
-def test_a_day_without_papers_is_no_trouble_and_other_answers_are() -> None:
+def test_a_day_without_papers_is_no_trouble_and_other_answers_are():
     assert batch(Served(b'{"messages": [{"status": "no posts found"}], "collection": []}')).warnings == ()
     assert batch(Served(b'{"messages": [{"status": "bad day"}], "collection": []}')).warnings == (
         "the server says: bad day",
@@ -59,7 +59,7 @@ def test_a_day_without_papers_is_no_trouble_and_other_answers_are() -> None:
         batch(Served(b'{"messages": "?"}'))
 
 
-def test_server_and_subjects_make_the_address(document: Document) -> None:
+def test_server_and_subjects_make_the_address(document):
     http = document("biorxiv_rss.xml")
     BiorxivSource("med", server="medrxiv", subjects=("oncology", "cell_biology")).fetch(http, Memory())
     assert http.asked == ["https://connect.medrxiv.org/medrxiv_xml.php?subject=oncology+cell_biology"]
@@ -78,7 +78,7 @@ class Pages(Served):
         return super().get(url, *rest, **named)
 
 
-def test_all_pages_of_an_interval_are_read() -> None:
+def test_all_pages_of_an_interval_are_read():
     http = Pages(b"")
     found = BiorxivSource("bio", days=2).fetch(http, Memory())
     assert http.asked == [f"https://api.biorxiv.org/details/biorxiv/2d{page}" for page in ("", "/2")]

@@ -24,12 +24,12 @@ from digest.sources import calendar
         ("2027-01-19", False),  # rules go on where the list ends
     ],
 )
-def test_a_batch_has_a_weekday_as_its_date_unless_the_evening_before_was_a_holiday(day: str, batch: bool) -> None:
+def test_a_batch_has_a_weekday_as_its_date_unless_the_evening_before_was_a_holiday(day, batch):
     assert calendar.announces(date.fromisoformat(day)) == batch
 
 
 @pytest.mark.parametrize(("day", "hour"), [("2026-01-16", 5), ("2026-07-16", 4), ("2026-03-09", 4), ("2026-11-02", 5)])
-def test_the_feeds_change_at_midnight_in_new_york_in_winter_and_summer(day: str, hour: int) -> None:
+def test_the_feeds_change_at_midnight_in_new_york_in_winter_and_summer(day, hour):
     assert calendar.begins(date.fromisoformat(day)) == datetime.fromisoformat(f"{day}T{hour:02}:00Z")
 
 
@@ -42,12 +42,12 @@ def test_the_feeds_change_at_midnight_in_new_york_in_winter_and_summer(day: str,
         ("2025-09-03", "2025-08-29T18:00Z", "2025-09-02T18:00Z"),  # after a holiday: what waited
     ],
 )
-def test_a_batch_holds_what_was_submitted_since_the_one_before(day: str, first: str, last: str) -> None:
+def test_a_batch_holds_what_was_submitted_since_the_one_before(day, first, last):
     expected = tuple(map(datetime.fromisoformat, (first, last)))
     assert calendar.submitted(date.fromisoformat(day)) == expected
 
 
-def test_batches_leave_no_moment_out() -> None:
+def test_batches_leave_no_moment_out():
     days = [date(2025, 1, 1) + timedelta(days=n) for n in range(800)]
     spans = [calendar.submitted(day) for day in days if calendar.announces(day)]
     assert all(before[1] == after[0] for before, after in pairwise(spans))

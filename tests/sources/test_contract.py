@@ -3,7 +3,6 @@
 import dataclasses
 import importlib
 import pkgutil
-from collections.abc import Callable
 
 import pytest
 from pydantic import TypeAdapter
@@ -34,21 +33,19 @@ def source(kind: str):
     return TypeAdapter(KINDS[kind]).validate_python({"name": "mine", "url": "https://example.org/document"})
 
 
-def test_every_kind_has_an_example() -> None:
+def test_every_kind_has_an_example():
     assert KINDS.keys() == EXAMPLES.keys()
 
 
 @each_kind
-def test_settings_are_a_frozen_dataclass_that_begins_with_the_name(kind: str) -> None:
+def test_settings_are_a_frozen_dataclass_that_begins_with_the_name(kind):
     assert dataclasses.fields(KINDS[kind])[0].name == "name"
     with pytest.raises(dataclasses.FrozenInstanceError):
         source(kind).name = "other"
 
 
 @each_kind
-def test_a_batch_holds_listings_of_this_source_with_keys_of_their_own(
-    kind: str, document: Callable[[str], Served]
-) -> None:
+def test_a_batch_holds_listings_of_this_source_with_keys_of_their_own(kind, document):
     http = document(EXAMPLES[kind])
     http.more = {"etag": "e", "modified": "m"}
     found = source(kind).fetch(http, Memory())
@@ -63,7 +60,7 @@ def test_a_batch_holds_listings_of_this_source_with_keys_of_their_own(
 
 
 @each_kind
-def test_a_kind_whose_document_may_lie_at_home_hands_that_on(kind: str, document: Callable[[str], Served]) -> None:
+def test_a_kind_whose_document_may_lie_at_home_hands_that_on(kind, document):
     http = document(EXAMPLES[kind])
     source(kind).fetch(http, Memory())
     dataclasses.replace(source(kind), internal=True).fetch(http, Memory())
@@ -71,7 +68,7 @@ def test_a_kind_whose_document_may_lie_at_home_hands_that_on(kind: str, document
 
 
 @each_kind
-def test_an_unchanged_document_is_an_empty_batch_with_the_same_memory(kind: str) -> None:
+def test_an_unchanged_document_is_an_empty_batch_with_the_same_memory(kind):
     memory = Memory("e", "m", "f", "n")
     found = source(kind).fetch(Served(b"", unchanged=True), memory)
     assert (found.listings, found.memory, found.complete) == ((), memory, True)
@@ -81,7 +78,7 @@ def test_an_unchanged_document_is_an_empty_batch_with_the_same_memory(kind: str)
 @pytest.mark.parametrize(
     "body", [b"", b"\x00", b"{}", b"<html><title>Gone</title></html>", b"\xff" * 99, b"<rss", b"[["]
 )
-def test_a_document_that_is_none_is_an_error_with_the_name_of_the_source(kind: str, body: bytes) -> None:
+def test_a_document_that_is_none_is_an_error_with_the_name_of_the_source(kind, body):
     with pytest.raises(SourceError, match=r"^mine: https://example\.org/document ") as error:
         source(kind).fetch(Served(body, "text/plain"), Memory())
     assert error.value.name == "mine"

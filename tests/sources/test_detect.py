@@ -1,9 +1,7 @@
 """What a document is, told from the document alone."""
 
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from served import DOCUMENTS, Served
@@ -51,14 +49,14 @@ class Site:
         ("jsonfeed.json", "jsonfeed", "Notes from a lab"),
     ],
 )
-def test_a_document_tells_its_kind_and_title(name: str, kind: str, title: str) -> None:
+def test_a_document_tells_its_kind_and_title(name, kind, title):
     found = detect.at(HERE, Site(**{"": name}), NOW)
     assert (found.kind, found.title) == (kind, title)
     assert found.batch.listings
     assert "mine" not in {listing.source for listing in found.batch.listings}
 
 
-def test_a_refusal_of_the_arxiv_api_is_no_paper() -> None:
+def test_a_refusal_of_the_arxiv_api_is_no_paper():
     spaces = 'xmlns="http://www.w3.org/2005/Atom" xmlns:opensearch="http://a9.com/-/spec/opensearch/1.1/"'
     entry = "<id>http://arxiv.org/api/errors#wrong_id</id><title>Error</title><summary>wrong id</summary>"
     site = Site(page="hf_daily.json")
@@ -68,7 +66,7 @@ def test_a_refusal_of_the_arxiv_api_is_no_paper() -> None:
 
 
 @pytest.mark.parametrize("folder", ["arxiv_rss", "arxiv_api", "journals", "general"])
-def test_the_kinds_of_real_documents_are_told(given: Path, folder: str) -> None:
+def test_the_kinds_of_real_documents_are_told(given, folder):
     expected = {"arxiv_rss": {"arxiv"}, "arxiv_api": {"arxiv_api"}, "journals": {"feed"}}
     kinds, refused = set(), []
     for path in (given / "feeds" / folder).glob("*.xml"):
@@ -80,12 +78,12 @@ def test_the_kinds_of_real_documents_are_told(given: Path, folder: str) -> None:
     assert kinds == expected.get(folder, {"feed", "biorxiv", "hn"})
 
 
-def test_what_nobody_can_read_is_described_without_a_name(document: Callable[[str], Served]) -> None:
+def test_what_nobody_can_read_is_described_without_a_name(document):
     with pytest.raises(SourceError, match=rf"^{HERE} is no feed: a page titled “503 – Back soon” came instead"):
         detect.at(HERE, document("error_page.html"), NOW)
 
 
-def test_health_is_a_word(document: Callable[[str], Served]) -> None:
+def test_health_is_a_word(document):
     def word(body: bytes) -> str:
         return detect.at(HERE, Served(body), NOW).health
 
@@ -96,19 +94,19 @@ def test_health_is_a_word(document: Callable[[str], Served]) -> None:
     assert found.health == "stale"
 
 
-def test_a_batch_of_arxiv_is_stale_when_the_next_one_is_out(document: Callable[[str], Served]) -> None:
+def test_a_batch_of_arxiv_is_stale_when_the_next_one_is_out(document):
     source = ArxivSource("arxiv", categories=("cs.AI", "cs.LG"))  # of Thursday 18 December 2025
     for hour, health in ((4, "fresh"), (5, "stale")):
         assert detect.of(source, document("arxiv_rss.xml"), datetime(2025, 12, 19, hour, tzinfo=UTC)).health == health
 
 
-def test_a_configured_source_is_looked_at_as_it_is(document: Callable[[str], Served]) -> None:
+def test_a_configured_source_is_looked_at_as_it_is(document):
     found = detect.of(FeedSource("mine", HERE), document("journal_rss2.xml"), NOW)
     assert (found.kind, found.title, found.url) == ("feed", "Journal of Imaginary Results", HERE)
     assert {listing.source for listing in found.batch.listings} == {"mine"}
 
 
-def test_an_answer_of_several_pages_is_looked_at_to_the_end() -> None:
+def test_an_answer_of_several_pages_is_looked_at_to_the_end():
     site = Site()
     for number, page in enumerate(("2d", "2d/1", "2d/2")):
         paper = {"doi": f"10.1101/{number}", "title": f"Paper {number}"}
@@ -118,14 +116,14 @@ def test_an_answer_of_several_pages_is_looked_at_to_the_end() -> None:
     assert [listing.title for listing in found.batch.listings] == ["Paper 0", "Paper 1", "Paper 2"]
 
 
-def test_behind_a_page_is_the_first_feed_it_names_that_works() -> None:
+def test_behind_a_page_is_the_first_feed_it_names_that_works():
     site = Site(**{"": "journal_page.html", "feed?journal=jir&x=1": "journal_rss2.xml"})
     found = detect.behind(HERE, site, NOW, internal=True)
     assert (found.kind, found.url) == ("feed", f"{HERE}feed?journal=jir&x=1")
     assert site.asked == [(HERE, True), (f"{HERE}gone.rss", True), (found.url, True)]
 
 
-def test_a_page_cannot_lead_home() -> None:
+def test_a_page_cannot_lead_home():
     site = Site(**{"": "journal_page.html"})
     site.documents[HERE] = site.documents[HERE].replace(b"/gone.rss", b"http://169.254.169.254/rss")
     with pytest.raises(SourceError, match="is no feed: a page titled “Journal of Invented Reefs”"):

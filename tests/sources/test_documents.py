@@ -40,14 +40,14 @@ def sound(found: Batch) -> None:
     assert len({listing.key for listing in found.listings}) == len(found.listings)
 
 
-def test_every_document_of_our_own_is_used_by_a_test() -> None:
+def test_every_document_of_our_own_is_used_by_a_test():
     tests = "".join(file.read_text("utf-8") for file in Path(__file__).parent.glob("test_*.py"))
     assert [
         file.name for file in DOCUMENTS.iterdir() if f'"{file.name}"' not in tests and file.name != "README.md"
     ] == []
 
 
-def test_every_feed_gives_its_entries_or_says_why_not(given: Path) -> None:
+def test_every_feed_gives_its_entries_or_says_why_not(given):
     rows = [json.loads(line) for line in (given / "feeds" / "index.jsonl").read_text("utf-8").splitlines()]
     assert len(rows) == 115
     for row in rows:
@@ -62,7 +62,7 @@ def test_every_feed_gives_its_entries_or_says_why_not(given: Path) -> None:
             assert found.complete == (row["file"] != "general/f_rss_2.0_invalid_1.xml"), row["file"]
 
 
-def test_every_announcement_of_arxiv_is_there_with_its_type_and_id(given: Path) -> None:
+def test_every_announcement_of_arxiv_is_there_with_its_type_and_id(given):
     for line in (given / "feeds" / "index.jsonl").read_text("utf-8").splitlines():
         row = json.loads(line)
         if row["file"].startswith("arxiv_rss/"):
@@ -75,7 +75,7 @@ def test_every_announcement_of_arxiv_is_there_with_its_type_and_id(given: Path) 
             assert row.get("announce_types") in (None, Counter(listing.announce_type for listing in listings))
 
 
-def test_rss_and_atom_of_a_day_say_the_same(given: Path) -> None:
+def test_rss_and_atom_of_a_day_say_the_same(given):
     folder = given / "feeds" / "arxiv_rss"
     one, other = read(folder / "rss_cs.CL_2025-09-04.xml"), read(folder / "atom_cs.CL_2025-09-04.xml")
     assert one.listings == other.listings
@@ -85,7 +85,7 @@ def test_rss_and_atom_of_a_day_say_the_same(given: Path) -> None:
 @pytest.mark.parametrize(
     ("journal", "shared"), [("j02", 10), ("j04", 9), ("j06", 22), ("j13", 94), ("j15", 73), ("j22", 11), ("j30", 52)]
 )
-def test_papers_in_two_captures_of_a_feed_have_the_same_key_and_ids(given: Path, journal: str, shared: int) -> None:
+def test_papers_in_two_captures_of_a_feed_have_the_same_key_and_ids(given, journal, shared):
     folder = given / "feeds" / "journals"
     first = {paper.title.casefold(): paper for paper in read(folder / f"{journal}a.xml").listings}
     later = {paper.title.casefold(): paper for paper in read(folder / f"{journal}b.xml").listings}
@@ -94,13 +94,13 @@ def test_papers_in_two_captures_of_a_feed_have_the_same_key_and_ids(given: Path,
     assert all((first[title].key, first[title].ids) == (later[title].key, later[title].ids) for title in both)
 
 
-def test_no_two_papers_of_a_feed_share_an_id(given: Path) -> None:
+def test_no_two_papers_of_a_feed_share_an_id(given):
     for path in (given / "feeds" / "journals").glob("*.xml"):
         counts = Counter(pair for listing in read(path).listings for pair in listing.ids.items())
         assert [pair for pair, count in counts.items() if count > 1] == []
 
 
-def test_daily_papers_of_every_era_come_with_all_their_signals(given: Path) -> None:
+def test_daily_papers_of_every_era_come_with_all_their_signals(given):
     for path in sorted((given / "hf_daily" / "raw_api").glob("*.json")):
         items = json.loads(path.read_bytes())
         found = HfDailySource(name="s", url=path.as_uri()).fetch(Http("test"), Memory())
@@ -128,7 +128,7 @@ def asked_over_http(server: Server, body: bytes, content_type: str = "applicatio
         return refused
 
 
-def test_the_documents_of_feedparsers_own_tests_do_no_harm(given: Path, server: Server) -> None:
+def test_the_documents_of_feedparsers_own_tests_do_no_harm(given, server):
     with gzip.open(given / "feeds" / "parser_suite.jsonl.gz", "rt", encoding="utf-8") as suite:
         documents = [json.loads(line) for line in suite]
     refusals = []
@@ -144,7 +144,7 @@ def test_the_documents_of_feedparsers_own_tests_do_no_harm(given: Path, server: 
     assert all(re.search("is no feed|XML entities", refusal) for refusal in refusals)
 
 
-def test_every_document_says_the_same_over_http_as_in_a_file(given: Path, server: Server) -> None:
+def test_every_document_says_the_same_over_http_as_in_a_file(given, server):
     for path in (given / "feeds").glob("*/*.xml"):
         found = asked_over_http(server, path.read_bytes())
         here = FeedSource("s", path.as_uri()).fetch(Http("test"), Memory())

@@ -22,7 +22,7 @@ def fetch(http: object, *known: object, **settings: object):
     return GithubStarsSource("GitHub", **settings).fetch(http, Memory(known=known))
 
 
-def test_stars_are_a_signal_of_the_paper_that_links_to_the_repository() -> None:
+def test_stars_are_a_signal_of_the_paper_that_links_to_the_repository():
     http = Served(b'{"stargazers_count": 1200}')
     known = paper("https://github.com/ada/engine.git"), paper("https://gitlab.com/ada/engine"), paper("javascript:1")
     found = fetch(http, *known)
@@ -30,19 +30,19 @@ def test_stars_are_a_signal_of_the_paper_that_links_to_the_repository() -> None:
     assert http.asked == ["https://api.github.com/repos/ada/engine"]
 
 
-def test_nothing_is_asked_when_nothing_is_watched() -> None:
+def test_nothing_is_asked_when_nothing_is_watched():
     assert (fetch(http := Served(b""), *()).complete, http.asked) == (True, [])
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"stargazers_count": "many"}'])
-def test_after_a_few_failures_github_is_left_alone(body: bytes) -> None:
+def test_after_a_few_failures_github_is_left_alone(body):
     http = Served(body)
     with pytest.raises(SourceError):
         fetch(http, *[paper() for _ in range(9)])
     assert len(http.asked) == 3
 
 
-def test_what_is_gone_or_elsewhere_keeps_nobody_waiting(server: Server) -> None:
+def test_what_is_gone_or_elsewhere_keeps_nobody_waiting(server):
     server.says("/repos/b/c", json.dumps({"stargazers_count": 3}).encode())
     for name in "xyz":
         server.says(f"/repos/gone/{name}", status=404)
@@ -52,7 +52,7 @@ def test_what_is_gone_or_elsewhere_keeps_nobody_waiting(server: Server) -> None:
     assert ([one.signals["stars"] for one in found.listings], found.complete) == ([0, 0, 0, 3], True)
 
 
-def test_a_token_goes_to_github_and_not_where_it_redirects(server: Server) -> None:
+def test_a_token_goes_to_github_and_not_where_it_redirects(server):
     with Server() as other:
         elsewhere = other.address("/repos/ada/engine").replace("127.0.0.1", "localhost")
         server.says("/repos/ada/engine", status=301, location=elsewhere)
@@ -65,7 +65,7 @@ def test_a_token_goes_to_github_and_not_where_it_redirects(server: Server) -> No
         other.server_close()
 
 
-def test_young_papers_are_looked_at_again_less_and_less_often(catalog, clock) -> None:
+def test_young_papers_are_looked_at_again_less_and_less_often(catalog, clock):
     catalog.papers.take("hf", batch(paper(arxiv="2601.1"), listing(arxiv="2601.2")), NOW)
     http = Served(b'{"stargazers_count": 7}')
     collect = Collect(catalog, [GithubStarsSource("GitHub")], http, clock)

@@ -1,7 +1,6 @@
 import json
 from collections.abc import Callable
 from datetime import UTC, date, datetime
-from typing import Literal
 
 import pytest
 from served import Served
@@ -22,7 +21,7 @@ def listed(**paper: object) -> Served:
     return Served(json.dumps([{"paper": whole, "numComments": 0}]).encode(), "application/json")
 
 
-def test_a_paper_comes_with_its_signals_and_links(document: Document) -> None:
+def test_a_paper_comes_with_its_signals_and_links(document):
     http = document("hf_daily.json")
     assert batch(http).listings[1] == Listing(
         source="daily",
@@ -44,12 +43,12 @@ def test_a_paper_comes_with_its_signals_and_links(document: Document) -> None:
     assert http.asked == ["https://huggingface.co/api/daily_papers"]
 
 
-def test_the_words_that_say_what_it_is_about_are_kept() -> None:
+def test_the_words_that_say_what_it_is_about_are_kept():
     found = batch(listed(ai_keywords=["memory", " LLM <b>agents</b>", "memory", None, 3]))
     assert found.listings[0].keywords == ("memory", "LLM agents")
 
 
-def test_the_first_lists_had_fewer_fields(document: Document) -> None:
+def test_the_first_lists_had_fewer_fields(document):
     paper = batch(document("hf_daily.json")).listings[0]
     assert paper.announced == datetime(2024, 6, 5, 4, 19, 34, 703_000, tzinfo=UTC)
     assert paper.title == "Seed-TTS: A Family of High-Quality Versatile Speech Generation Models"
@@ -57,7 +56,7 @@ def test_the_first_lists_had_fewer_fields(document: Document) -> None:
     assert paper.signals == {"upvotes": 13.0, "comments": 1.0}
 
 
-def test_items_that_make_no_sense_are_left_out_and_named(document: Document) -> None:
+def test_items_that_make_no_sense_are_left_out_and_named(document):
     found = batch(document("hf_daily.json"))
     assert len(found.listings) == 2
     assert found.warnings == (
@@ -83,7 +82,7 @@ def test_items_that_make_no_sense_are_left_out_and_named(document: Document) -> 
         {"githubRepo": 7},
     ],
 )
-def test_a_field_of_the_wrong_kind_spoils_its_item_only(paper: dict[str, object]) -> None:
+def test_a_field_of_the_wrong_kind_spoils_its_item_only(paper):
     found = batch(listed(**paper))
     assert found.listings == ()
     assert len(found.warnings) == 1
@@ -92,7 +91,7 @@ def test_a_field_of_the_wrong_kind_spoils_its_item_only(paper: dict[str, object]
 @pytest.mark.parametrize(
     "paper", [{"upvotes": None}, {"authors": None}, {"submittedOnDailyAt": "soon"}, {"githubRepo": "javascript:x"}]
 )
-def test_what_is_missing_is_left_out(paper: dict[str, object]) -> None:
+def test_what_is_missing_is_left_out(paper):
     [listing] = batch(listed(**paper)).listings
     assert (listing.announced, listing.authors) == (None, ())
     assert listing.signals == {"comments": 0.0}
@@ -109,7 +108,7 @@ def test_what_is_missing_is_left_out(paper: dict[str, object]) -> None:
         (b"null", "null"),
     ],
 )
-def test_what_is_no_list_is_described(body: bytes, came: str) -> None:
+def test_what_is_no_list_is_described(body, came):
     with pytest.raises(
         SourceError, match=r"^daily: .* is no list of papers: .*came instead; check the address"
     ) as error:
@@ -120,23 +119,21 @@ def test_what_is_no_list_is_described(body: bytes, came: str) -> None:
 @pytest.mark.parametrize(
     ("period", "asked"), [("week", "?week=2026-W01&limit=100"), ("month", "?month=2025-12&limit=100"), ("day", "")]
 )
-def test_a_list_may_be_that_of_the_running_week_or_month(
-    document: Document, monkeypatch: pytest.MonkeyPatch, period: Literal["day", "week", "month"], asked: str
-) -> None:
+def test_a_list_may_be_that_of_the_running_week_or_month(document, monkeypatch, period, asked):
     monkeypatch.setattr("digest.clock.system", lambda: datetime(2025, 12, 31, tzinfo=UTC))
     http = document("hf_daily.json")
     HfDailySource("daily", period=period).fetch(http, Memory())
     assert http.asked == [f"https://huggingface.co/api/daily_papers{asked}"]
 
 
-def test_a_list_by_trend_has_no_date_and_an_address_no_period() -> None:
+def test_a_list_by_trend_has_no_date_and_an_address_no_period():
     with pytest.raises(ValueError, match="sort=trending ignores the date"):
         HfDailySource("daily", url="https://huggingface.co/api/daily_papers?date=2026-01-14&sort=trending")
     with pytest.raises(ValueError, match="give either a period or the url"):
         HfDailySource("daily", period="week", url="https://huggingface.co/api/daily_papers")
 
 
-def test_a_past_day_is_a_list_of_its_own(document: Document) -> None:
+def test_a_past_day_is_a_list_of_its_own(document):
     http = document("hf_daily.json")
     found = HfDailySource("daily").on(date(2026, 1, 14), http)
     assert http.asked == ["https://huggingface.co/api/daily_papers?date=2026-01-14"]

@@ -29,26 +29,26 @@ def attention(points: float, comments: float) -> Listing:
     )
 
 
-def test_a_story_that_leads_to_a_paper_is_a_signal_for_it(document: Document) -> None:
+def test_a_story_that_leads_to_a_paper_is_a_signal_for_it(document):
     paper, journal = batch(document("hn_search.json")).listings
     assert paper == attention(412, 133)
     assert (journal.ids, journal.signals) == ({"doi": "10.5555/jir.2026.1"}, {"points": 3.0})
 
 
-def test_a_feed_of_hnrss_says_the_same_under_the_same_key(document: Document) -> None:
+def test_a_feed_of_hnrss_says_the_same_under_the_same_key(document):
     found = batch(document("hn_rss.xml"))
     assert found.listings == (attention(410, 131),)
     assert found.complete
 
 
-def test_stories_about_other_things_are_passed_over_and_broken_ones_named(document: Document) -> None:
+def test_stories_about_other_things_are_passed_over_and_broken_ones_named(document):
     assert batch(document("hn_search.json")).warnings == (
         "entry 5 is left out: its points is strange (?)",
         "2 entries are about no paper and passed over",
     )
 
 
-def test_what_is_no_number_of_a_story_names_none() -> None:
+def test_what_is_no_number_of_a_story_names_none():
     hits = [{"objectID": number, "title": "A", "url": "https://arxiv.org/abs/2601.07022"} for number in ("9" * 99, "x")]
     found = batch(Served(json.dumps({"hits": hits}).encode(), "application/json"))
     assert (found.listings, len(found.warnings)) == ((), 2)

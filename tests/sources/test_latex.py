@@ -30,7 +30,7 @@ from digest.sources.text import readable as plain
         ("``quoted'' and **strong** and *it is*", "“quoted” and strong and it is"),
     ],
 )
-def test_markup_becomes_letters(written: str, read: str) -> None:
+def test_markup_becomes_letters(written, read):
     assert readable(written) == read
 
 
@@ -46,11 +46,11 @@ def test_markup_becomes_letters(written: str, read: str) -> None:
         "95% of {all} sets # 1 & 2 ~ 3",
     ],
 )
-def test_what_is_no_markup_or_cannot_be_read_stays(text: str) -> None:
+def test_what_is_no_markup_or_cannot_be_read_stays(text):
     assert readable(text) == text
 
 
-def test_what_latex_spells_is_cleaned_again() -> None:
+def test_what_latex_spells_is_cleaned_again():
     assert plain(clean(r"\textless{}img src=x onerror=alert(1)\textgreater{} a \unicode{x202e}b")) == "a b"
 
 
@@ -59,7 +59,7 @@ PIECES = st.sampled_from([" ", *MARKUP.split()])
 
 
 @given(st.lists(PIECES | st.text(max_size=4), max_size=40).map("".join))
-def test_readable_text_is_one_printable_line_without_tags(raw: str) -> None:
+def test_readable_text_is_one_printable_line_without_tags(raw):
     read = plain(clean(raw))
     assert read.isprintable()
     assert read == " ".join(read.split())
@@ -69,6 +69,6 @@ def test_readable_text_is_one_printable_line_without_tags(raw: str) -> None:
 @pytest.mark.parametrize(
     "piece", ["$a$ ", r"\a{", "{" * 50, "$", "**a", r"\textbf{", r"\"", r"\href{a}{", "``", r"\frac{a}{b} ", "*a* "]
 )
-def test_much_hostile_text_takes_little_time(piece: str) -> None:
+def test_much_hostile_text_takes_little_time(piece):
     for n in range(5):
         plain(clean(piece.replace("a", f"a{n}") * 1_000))

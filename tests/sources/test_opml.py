@@ -2,7 +2,6 @@
 
 import gzip
 import json
-from pathlib import Path
 from xml.parsers import expat
 
 import pytest
@@ -19,7 +18,7 @@ OPML = b"""\xef\xbb\xbf<?xml version="1.0"?><opml version="1.0"><body>
 <outline title="evil" xmlUrl="javascript:alert(1)"/><outline title="none"/></body></opml>"""
 
 
-def test_opml_gives_each_address_once_with_its_kind() -> None:
+def test_opml_gives_each_address_once_with_its_kind():
     assert feeds(OPML, "f") == [
         Listed("Nature & co", "https://nature.example/rss", "feed"),
         Listed("cs.CL", "https://rss.arxiv.org/rss/cs.CL", "arxiv"),
@@ -29,7 +28,7 @@ def test_opml_gives_each_address_once_with_its_kind() -> None:
 @pytest.mark.parametrize(
     "csv", ["journal,url\nA,https://a.example/rss\n", "https://a.example/rss;x,A\n", "a,b\rA,https://a.example/rss\r"]
 )
-def test_csv_is_read_with_or_without_a_head(csv: str) -> None:
+def test_csv_is_read_with_or_without_a_head(csv):
     [found] = feeds(csv.encode(), "f")
     assert (found.name, found.url.partition(";")[0]) == ("A", "https://a.example/rss")
 
@@ -47,12 +46,12 @@ def test_csv_is_read_with_or_without_a_head(csv: str) -> None:
         (b'A,"https://a.example/rss' + b"\n" * 200_000, "malformed: field larger than field limit"),
     ],
 )
-def test_what_is_no_list_is_refused(data: bytes, why: str) -> None:
+def test_what_is_no_list_is_refused(data, why):
     with pytest.raises(SourceError, match=why):
         feeds(data, "f")
 
 
-def test_what_is_written_is_read_again() -> None:
+def test_what_is_written_is_read_again():
     hostile = '"><script>&'
     sources = [
         ("feed", FeedSource(hostile, "https://a.example/rss?a=1&b=2")),
@@ -68,7 +67,7 @@ def test_what_is_written_is_read_again() -> None:
     assert without == ["at home"]
 
 
-def test_a_long_list_of_journals_is_read(given: Path) -> None:
+def test_a_long_list_of_journals_is_read(given):
     with gzip.open(given / "feeds" / "journal_feed_urls.jsonl.gz", "rt", encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines]
     csv = "journal,url\n" + "".join(f'"{row["journal"]}","{row["url"]}"\n' for row in rows)

@@ -1,7 +1,7 @@
 """A publication whose services are played by a small fake that writes down what it was asked to do."""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from ipaddress import ip_network
@@ -225,33 +225,33 @@ def serving(app: App, **options: bool) -> Iterator[TestClient]:
 
 
 @pytest.fixture(name="serving")
-def _serving() -> Callable[..., AbstractContextManager[TestClient]]:
+def _serving():
     return serving
 
 
 @pytest.fixture
-def app() -> App:
+def app():
     return App()
 
 
 @pytest.fixture
-def web(app: App) -> Iterator[TestClient]:
+def web(app):
     with serving(app) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
-def public() -> Iterator[TestClient]:
+def public():
     """One for many requests."""
     with serving(App()) as client:
         yield client
 
 
 @pytest.fixture
-def acts(app: App) -> list[tuple[object, ...]]:
+def acts(app):
     return app.subscriptions.acts
 
 
 @pytest.fixture
-def hostile() -> str:
+def hostile():
     return HOSTILE

@@ -4,7 +4,6 @@ import os
 import shutil
 import signal
 import threading
-from collections.abc import Iterator
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -21,7 +20,7 @@ from digest.web.gallery import Asked, Gallery, pages, serve
 
 
 @pytest.fixture
-def gallery(make_app, clock) -> Gallery:
+def gallery(make_app, clock):
     """Two editions; the second has a paper more."""
     app = make_app()
     for n, title in enumerate(("Dense retrieval", "Grasping <b>robots</b>")):
@@ -90,7 +89,7 @@ def test_what_cannot_be_read_in_the_query_is_as_if_not_said():
 
 
 @pytest.fixture
-def web(gallery) -> Iterator[TestClient]:
+def web(gallery):
     with TestClient(pages(gallery), base_url="http://127.0.0.1:8000") as client:
         yield client
 
