@@ -155,6 +155,7 @@ def test_a_lab_of_twenty_the_whole_way(ready, tmp_path):
     rows = json.loads(ready("deliveries", "--json")[1])
     assert [(row["subscriber"], row["state"]) for row in rows] == [(f"{n}@lab.example", "sent") for n in ("ada", "bob")]
     assert [row["id"] for row in json.loads(ready("deliveries", "--subscriber", "bob@lab.example", "--json")[1])] == [2]
+    assert "feedback" in ready("deliveries", "show", "2")[1]
     assert "subscriber bob@lab.example" in ready("deliveries", "show", "2")[1]
 
 

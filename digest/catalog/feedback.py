@@ -1,6 +1,6 @@
 """What came back of deliveries: every report counts once, a score for each address, and what follows for both."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -8,7 +8,7 @@ from enum import StrEnum
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from digest.catalog import tables as t
-from digest.catalog.store import Store, count
+from digest.catalog.store import Store, chunks, count
 from digest.model import Standing, State
 
 THRESHOLD = 5
@@ -134,6 +134,16 @@ class Feedback:
             return []
         with self._store.write() as db:
             return [self._take(db, lesson, now) for lesson in lessons]
+
+    def of(self, digests: Iterable[int]) -> dict[int, str]:
+        """What came back of each, in words of `What`; those of which nothing did are left out."""
+        f, found = t.feedback.c, dict[int, str]()
+        with self._store.read() as db:
+            for some in chunks(f"{what}:{number}" for number in digests for what in What):
+                for key in db.scalars(select(f.key).where(f.key.in_(some)).order_by(f.at, f.key)):
+                    what, _, number = key.partition(":")
+                    found[int(number)] = f"{found[int(number)]}, {what}" if int(number) in found else what
+        return found
 
     def refusals(self, after: datetime, domains: Collection[str]) -> list[Refusals]:
         """For each domain: deliveries since *after* that were refused because of us, and all that were sent."""

@@ -216,7 +216,7 @@ def deliveries(
     subscriber: Annotated[str | None, typer.Option(metavar="WHO", help="address or public id")] = None,
     json: Json = False,
 ) -> None:
-    """Who got it, and who did not and why: one line a turn."""
+    """Who got it, who did not and why, and what came back: one line a turn."""
     from digest.model import State
 
     if context.invoked_subcommand:
@@ -228,7 +228,7 @@ def deliveries(
     whose = app.subscriptions.find(subscriber).id if subscriber else None
     pages = app.catalog.deliveries.pages(edition=number, state=State(state) if state else None, subscriber=whose)
     told = (row for page in pages for row in _told(app, page))
-    columns = ("id", "subscriber", "turn", "papers", "state", "reason")
+    columns = ("id", "subscriber", "turn", "papers", "state", "reason", "feedback")
     if json:
         say_json(dict(zip(columns, row, strict=True)) for row in told)
     else:
@@ -237,9 +237,10 @@ def deliveries(
 
 def _told(app: "App", page: "Sequence[Delivery]") -> "Iterator[tuple[object, ...]]":
     who = app.catalog.subscribers.addresses({row.digest.subscriber for row in page})
+    back = app.catalog.feedback.of(row.digest.id for row in page)
     for row in page:
         d = row.digest
-        yield d.id, who[d.subscriber], d.turn, len(d.picks), row.state, row.reason
+        yield d.id, who[d.subscriber], d.turn, len(d.picks), row.state, row.reason, back.get(d.id, "")
 
 
 @deliveries_cli.command("show")
@@ -258,5 +259,6 @@ def deliveries_show(number: Number, eml: Annotated[bool, typer.Option("--eml", h
     who = app.catalog.subscribers.addresses([found.digest.subscriber])
     told = {"subscriber": who[found.digest.subscriber] or "erased", "turn": found.digest.turn}
     told |= {name: getattr(found, name) for name in ("state", "reason", "attempts", "sha256", "resent", "ended")}
-    for name, value in (told | {"message-id": found.digest.message_id}).items():
+    told |= {"feedback": app.catalog.feedback.of([number]).get(number, ""), "message-id": found.digest.message_id}
+    for name, value in told.items():
         say(f"{name:10} {value}")

@@ -126,6 +126,14 @@ def test_an_address_that_does_not_exist_is_never_mailed_again(app, sent, spool):
     assert left(spool) == quarantined(spool) == 0
 
 
+def test_what_came_back_is_told_beside_the_delivery(app, sent, spool):
+    bounced, complained, fine = sent(3)
+    followed(app, spool, about(app, bounced, status="5.2.2", words="full"), about(app, bounced, status="5.1.1"))
+    app.feedback.events([Event(Told.COMPLAINED, ours=(complained.message_id,))])
+    told = app.catalog.feedback.of([bounced.id, complained.id, fine.id])
+    assert told == {bounced.id: "hard, soft", complained.id: "complaint"}
+
+
 def test_a_relay_that_changes_the_case_of_the_envelope_is_understood(app, sent, spool):
     (digest,) = sent()
     assert followed(app, spool, dsn(to=app.printing.return_path(digest.id).upper())) == {Effect.SUPPRESSED: 1}
