@@ -6,12 +6,11 @@ import ssl
 import struct
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -171,7 +170,7 @@ class Session:
 
 
 @pytest.fixture(scope="session")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def certificates(tmp_path_factory):
     """A folder with `ca.pem`, and signed by it for 127.0.0.1 `good.pem`; `wrong-name.pem`, `expired.pem`."""
     x509 = pytest.importorskip("cryptography.x509", reason="certificates for the tests are made with cryptography")
     from cryptography.hazmat.primitives import hashes
@@ -211,7 +210,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def tls(certificates: Path) -> Callable[[str], ssl.SSLContext]:
+def tls(certificates):
     """The server's side, by the name of its certificate."""
 
     def context(name: str) -> ssl.SSLContext:
@@ -223,14 +222,14 @@ def tls(certificates: Path) -> Callable[[str], ssl.SSLContext]:
 
 
 @pytest.fixture
-def serve() -> Iterator[Callable[..., Server]]:
+def serve():
     """Starts scripted servers that stop with the test."""
     with ExitStack() as stack:
         yield lambda **script: stack.enter_context(Server(**script))
 
 
 @pytest.fixture
-def mail() -> Callable[..., Outgoing]:
+def mail():
     """A message by its id."""
 
     def made(id: int = 1, *, recipient: str = "", body: bytes = BODY) -> Outgoing:
@@ -241,7 +240,7 @@ def mail() -> Callable[..., Outgoing]:
 
 
 @pytest.fixture
-def service() -> Iterator[StandIn]:
+def service():
     with StandIn() as server:
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))

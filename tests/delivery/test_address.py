@@ -66,13 +66,13 @@ BAD = {
 
 
 @pytest.mark.parametrize(("given", "stored"), GOOD.items())
-def test_an_address_is_stored_as_it_can_be_mailed(given: str, stored: str):
+def test_an_address_is_stored_as_it_can_be_mailed(given, stored):
     assert normal(given) == stored
     assert normal(stored) == stored
 
 
 @pytest.mark.parametrize(("given", "why"), BAD.items())
-def test_an_address_that_cannot_be_mailed_is_refused_with_the_reason(given: str, why: str):
+def test_an_address_that_cannot_be_mailed_is_refused_with_the_reason(given, why):
     with pytest.raises(AddressError, match=why) as refused:
         normal(given)
     assert str(refused.value).isprintable()
@@ -94,7 +94,7 @@ def test_spellings_that_reach_one_person_share_a_budget():
     ("address", "shown"),
     [("alice@example.org", "a…e@example.org"), ("al@example.org", "a…@example.org"), ("a@x.org", "a…@x.org")],
 )
-def test_a_masked_address_tells_its_owner_only(address: str, shown: str):
+def test_a_masked_address_tells_its_owner_only(address, shown):
     assert masked(address) == shown
 
 
@@ -108,7 +108,7 @@ def test_a_masked_address_tells_its_owner_only(address: str, shown: str):
         ("2.0.0 Ok: queued as 4F2 (at 10:03)", "2.0.0 Ok: queued as 4F2 (at 10:03)"),
     ],
 )
-def test_a_servers_words_are_kept_on_one_line_without_addresses(said: str, kept: str):
+def test_a_servers_words_are_kept_on_one_line_without_addresses(said, kept):
     assert veiled(said) == kept
 
 
@@ -128,5 +128,5 @@ def test_a_long_answer_is_cut():
         ("", "unknown"),
     ],
 )
-def test_a_network_shares_one_budget(ip: str, shared: str):
+def test_a_network_shares_one_budget(ip, shared):
     assert network(ip) == shared

@@ -2,7 +2,6 @@
 
 import socket
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 from delivery.zone import Zone
@@ -69,14 +68,14 @@ def test_a_server_that_fails_is_told_from_one_that_knows_of_nothing(zone, monkey
 
 
 @pytest.mark.parametrize("length", [40, 60])
-def test_a_broken_answer_is_told(zone, monkeypatch, length: int):
+def test_a_broken_answer_is_told(zone, monkeypatch, length):
     whole = zone.answer
     monkeypatch.setattr(zone, "answer", lambda query: whole(query)[:length])
     with pytest.raises(TransportError, match=r"about d1\._domainkey\.example\.org TXT is broken"):
         dns.ask("d1._domainkey.example.org", "TXT")
 
 
-def test_the_machines_own_resolver_is_asked(monkeypatch, tmp_path: Path):
+def test_the_machines_own_resolver_is_asked(monkeypatch, tmp_path):
     monkeypatch.setattr(dns, "RESOLVERS", tmp_path / "resolv.conf")
     assert dns.resolver() == ("127.0.0.1", 53)
     dns.RESOLVERS.write_text("search example.org\nnameserver 192.0.2.53\nnameserver 192.0.2.54\n")

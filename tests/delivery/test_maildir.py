@@ -15,7 +15,7 @@ Make = Callable[..., Outgoing]
 
 
 @pytest.fixture
-def box(tmp_path: Path) -> Path:
+def box(tmp_path):
     return tmp_path / "outbox"
 
 
@@ -23,17 +23,17 @@ def delivered(box: Path, *mails: Outgoing) -> list[Outcome]:
     return list(Maildir(str(box)).deliver(mails))
 
 
-def test_a_mail_program_can_read_it(box: Path, mail: Make):
+def test_a_mail_program_can_read_it(box, mail):
     delivered(box, mail(1), mail(2))
     assert sorted(message["Subject"] for message in mailbox.Maildir(box)) == ["Paper 1", "Paper 2"]
 
 
-def test_delivering_the_same_message_again_leaves_one(box: Path, mail: Make):
+def test_delivering_the_same_message_again_leaves_one(box, mail):
     assert all(outcome.accepted for _ in range(2) for outcome in delivered(box, mail(1)))
     assert len(os.listdir(box / "new")) == 1
 
 
-def test_a_message_that_was_read_meanwhile_is_not_written_again(box: Path, mail: Make):
+def test_a_message_that_was_read_meanwhile_is_not_written_again(box, mail):
     delivered(box, mail(1))
     (name,) = os.listdir(box / "new")
     (box / "new" / name).rename(box / "cur" / f"{name}:2,S")
@@ -41,13 +41,13 @@ def test_a_message_that_was_read_meanwhile_is_not_written_again(box: Path, mail:
     assert os.listdir(box / "new") == []
 
 
-def test_the_same_id_from_another_database_is_another_message(box: Path, mail: Make):
+def test_the_same_id_from_another_database_is_another_message(box, mail):
     theirs = Outgoing(1, "b@x.org", "r@x.org", b"Message-Id:\r\n <other@news.example.org>\r\n\r\nhello\r\n")
     delivered(box, mail(1), theirs)
     assert len(os.listdir(box / "new")) == 2
 
 
-def test_nobody_else_may_read_it(box: Path, mail: Make):
+def test_nobody_else_may_read_it(box, mail):
     usual = os.umask(0)
     try:
         delivered(box, mail(1))
@@ -58,20 +58,20 @@ def test_nobody_else_may_read_it(box: Path, mail: Make):
     assert [stat.S_IMODE(path.stat().st_mode) for path in (box / "new").iterdir()] == [0o600]
 
 
-def test_a_file_in_the_way_is_named_with_the_way_out(box: Path, mail: Make):
+def test_a_file_in_the_way_is_named_with_the_way_out(box, mail):
     box.write_text("not a folder")
     with pytest.raises(TransportError, match=r"outbox .*transport\.path"):
         delivered(box, mail(1))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_without_permission_is_named_with_the_way_out(box: Path, mail: Make):
+def test_a_folder_without_permission_is_named_with_the_way_out(box, mail):
     box.mkdir(0o500)
     with pytest.raises(TransportError, match=r"outbox .*[Pp]ermission denied.*make it writable"):
         delivered(box, mail(1))
 
 
-def test_an_unusable_outbox_is_told_before_a_mail_is_pulled(box: Path, mail: Make):
+def test_an_unusable_outbox_is_told_before_a_mail_is_pulled(box, mail):
     def mails() -> Iterator[Outgoing]:
         pytest.fail("pulled")
         yield mail(1)
@@ -81,9 +81,7 @@ def test_an_unusable_outbox_is_told_before_a_mail_is_pulled(box: Path, mail: Mak
         list(Maildir(str(box)).deliver(mails()))
 
 
-def test_a_full_disk_defers_the_message_and_leaves_nothing_half_written(
-    box: Path, mail: Make, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_full_disk_defers_the_message_and_leaves_nothing_half_written(box, mail, monkeypatch):
     usual = os.fsync
     full = iter([True])
 

@@ -2,10 +2,9 @@
 
 import socket
 from collections.abc import Callable
-from typing import Any
 
 import pytest
-from delivery.amazon import KEYS, SECRET, StandIn
+from delivery.amazon import KEYS, SECRET
 
 from digest.delivery.ses import Ses, signature
 from digest.errors import TransportError
@@ -21,7 +20,7 @@ def told(outcomes: list[Outcome]) -> list[tuple[Phase, int]]:
 SENT = (Phase.FINAL, 250)
 
 
-def test_the_service_gets_the_message_whom_it_is_for_and_the_rows_number(service: StandIn, mail: Make):
+def test_the_service_gets_the_message_whom_it_is_for_and_the_rows_number(service, mail):
     outcomes = list(service.ses(configuration_set="news").deliver([mail(7), mail(8)]))
     assert [(o.id, o.accepted, o.text) for o in outcomes] == [(7, True, "ses-1"), (8, True, "ses-2")]
     assert service.messages == [mail(7).message, mail(8).message]
@@ -31,7 +30,7 @@ def test_the_service_gets_the_message_whom_it_is_for_and_the_rows_number(service
     assert service.connections == 1
 
 
-def test_a_name_that_no_ledger_could_keep_is_kept_as_far_as_it_can_be_written(service: StandIn, mail: Make):
+def test_a_name_that_no_ledger_could_keep_is_kept_as_far_as_it_can_be_written(service, mail):
     service.says = [(200, "", {"MessageId": "a\0b\ud800"})]
     assert [o.named for o in service.ses().deliver([mail(7)])] == ["a b"]
 
@@ -53,33 +52,31 @@ def test_a_name_that_no_ledger_could_keep_is_kept_as_far_as_it_can_be_written(se
         ("drop", (Phase.FINAL, 0)),
     ],
 )
-def test_each_answer_has_its_word_and_the_next_mail_goes_on(
-    service: StandIn, mail: Make, says: Any, word: tuple[Phase, int]
-):
+def test_each_answer_has_its_word_and_the_next_mail_goes_on(service, mail, says, word):
     service.says = [says]
     assert told(list(service.ses().deliver([mail(1), mail(2)]))) == [word, SENT]
 
 
-def test_what_the_service_says_is_kept(service: StandIn, mail: Make):
+def test_what_the_service_says_is_kept(service, mail):
     service.says = [(400, "MessageRejected", {"message": "Email address is not verified"})]
     (outcome,) = service.ses().deliver([mail()])
     assert outcome.text == "MessageRejected Email address is not verified"
 
 
-def test_a_wrong_secret_is_told(service: StandIn, mail: Make):
+def test_a_wrong_secret_is_told(service, mail):
     (outcome,) = service.ses(secret_key="another").deliver([mail()])
     assert told([outcome]) == [(Phase.HELLO, 535)]
     assert "another" not in outcome.text
 
 
-def test_a_service_that_cannot_be_reached_is_told(mail: Make):
+def test_a_service_that_cannot_be_reached_is_told(mail):
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     ses = Ses(**KEYS, endpoint=f"http://127.0.0.1:{port}")
     assert told(list(ses.deliver([mail(1), mail(2)]))) == [(Phase.CONNECT, 0)] * 2
 
 
-def test_a_message_with_our_signature_is_refused_because_the_service_would_break_it(service: StandIn):
+def test_a_message_with_our_signature_is_refused_because_the_service_would_break_it(service):
     signed = Outgoing(1, "b@example.org", "reader@example.org", b"DKIM-Signature: v=1\r\nSubject: x\r\n\r\nx\r\n")
     (outcome,) = service.ses().deliver([signed])
     assert told([outcome]) == [(Phase.HELLO, 535)]
@@ -97,7 +94,7 @@ def test_a_message_with_our_signature_is_refused_because_the_service_would_break
         ({"timeout": 0}, "timeout"),
     ],
 )
-def test_settings_that_cannot_work_are_refused_at_once(settings: dict[str, Any], said: str):
+def test_settings_that_cannot_work_are_refused_at_once(settings, said):
     with pytest.raises(TransportError, match=said):
         Ses(**(KEYS | settings))
 
@@ -114,10 +111,10 @@ def test_secrets_are_not_shown():
         ("POST", "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b"),
     ],
 )
-def test_signatures_are_those_of_the_published_examples(method: str, expected: str):
+def test_signatures_are_those_of_the_published_examples(method, expected):
     headers = {"Host": "example.amazonaws.com", "X-Amz-Date": "20150830T123600Z"}
     assert signature(method, "/", headers, b"", SECRET, "20150830/us-east-1/service/aws4_request") == expected
 
 
-def test_temporary_credentials_are_part_of_what_is_signed(service: StandIn, mail: Make):
+def test_temporary_credentials_are_part_of_what_is_signed(service, mail):
     assert told(list(service.ses(session_token="temporary").deliver([mail()]))) == [SENT]

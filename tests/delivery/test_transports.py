@@ -93,28 +93,28 @@ PLACES = {
 @pytest.fixture(
     params=[pytest.param(p, id=i, marks=pytest.mark.service if "sink" in i else ()) for i, p in PLACES.items()]
 )
-def place(request: pytest.FixtureRequest) -> Iterator[Place]:
+def place(request):
     yield from request.param(request)
 
 
-def test_every_mail_gets_one_outcome_in_order(place: Place, mail: Callable[..., Outgoing]):
+def test_every_mail_gets_one_outcome_in_order(place, mail):
     outcomes = list(place.transport.deliver(mail(id) for id in (3, 1, 2)))
     assert [(o.id, o.phase, o.accepted) for o in outcomes] == [(id, Phase.FINAL, True) for id in (3, 1, 2)]
 
 
-def test_what_arrives_is_what_was_handed_over_byte_for_byte(place: Place, mail: Callable[..., Outgoing]):
+def test_what_arrives_is_what_was_handed_over_byte_for_byte(place, mail):
     mails = [mail(1), mail(2, body=b".\r\n"), mail(3, body=b".starts\r\n\r\n" + b"x" * 76 + b"\r\n")]
     assert all(outcome.accepted for outcome in place.transport.deliver(mails))
     assert sorted(place.arrived()) == sorted(m.message for m in mails)
 
 
-def test_a_large_message_arrives_whole(place: Place, mail: Callable[..., Outgoing]):
+def test_a_large_message_arrives_whole(place, mail):
     large = mail(body=(b"y" * 76 + b"\r\n") * 13_000)
     assert next(iter(place.transport.deliver([large]))).accepted
     assert place.arrived() == [large.message]
 
 
-def test_at_most_one_mail_is_pulled_ahead_of_an_outcome(place: Place, mail: Callable[..., Outgoing]):
+def test_at_most_one_mail_is_pulled_ahead_of_an_outcome(place, mail):
     pulled: list[int] = []
 
     def mails() -> Iterator[Outgoing]:
@@ -126,20 +126,20 @@ def test_at_most_one_mail_is_pulled_ahead_of_an_outcome(place: Place, mail: Call
     assert set(ahead) <= {0, 1}
 
 
-def test_no_data_goes_out_before_the_outcome_before_was_taken(place: Place, mail: Callable[..., Outgoing]):
+def test_no_data_goes_out_before_the_outcome_before_was_taken(place, mail):
     for outcome in place.transport.deliver(mail(id) for id in (1, 2, 3)):
         time.sleep(0.05)  # the other side has time to take what it should not have
         assert len(place.arrived()) == outcome.id
 
 
-def test_closing_the_iterator_early_leaves_the_rest_unsent(place: Place, mail: Callable[..., Outgoing]):
+def test_closing_the_iterator_early_leaves_the_rest_unsent(place, mail):
     delivering = place.transport.deliver(mail(id) for id in (1, 2, 3))
     assert next(delivering).id == 1
     delivering.close()  # type: ignore[attr-defined]
     assert place.arrived() == [mail(1).message]
 
 
-def test_a_trouble_in_the_callers_iterable_passes_through(place: Place, mail: Callable[..., Outgoing]):
+def test_a_trouble_in_the_callers_iterable_passes_through(place, mail):
     def mails() -> Iterator[Outgoing]:
         yield mail(1)
         raise LookupError("the claim was lost")
@@ -150,7 +150,7 @@ def test_a_trouble_in_the_callers_iterable_passes_through(place: Place, mail: Ca
     assert place.arrived() == [mail(1).message]
 
 
-def test_nothing_to_do_is_done(place: Place):
+def test_nothing_to_do_is_done(place):
     assert list(place.transport.deliver([])) == []
 
 

@@ -40,7 +40,7 @@ def judged(phase: str, code: int, text: str = "", attempts: int = 1, now: dateti
         ("final", 554, "5.7.1 spam", State.FAILED, Stop.NONE),
     ],
 )
-def test_the_phase_decides_who_is_to_blame(phase: str, code: int, text: str, state: State, stop: str):
+def test_the_phase_decides_who_is_to_blame(phase, code, text, state, stop):
     found = judged(phase, code, text)
     assert (found.state, found.stop) == (state, stop)
     assert (found.not_before is not None) == (state is State.PENDING)
@@ -79,9 +79,7 @@ def test_the_phase_decides_who_is_to_blame(phase: str, code: int, text: str, sta
         ("final", 451, "4.3.0 later", "unknown", False),
     ],
 )
-def test_a_refusal_is_blamed_as_its_bounce_would_be_and_only_our_troubles_count(
-    phase: str, code: int, text: str, blame: str, counts: bool
-):
+def test_a_refusal_is_blamed_as_its_bounce_would_be_and_only_our_troubles_count(phase, code, text, blame, counts):
     found = judged(phase, code, text)
     assert (found.blame, found.counts) == (blame, counts)
 

@@ -1,8 +1,6 @@
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from factories import PUBLICATION
@@ -32,7 +30,7 @@ def stationery(templates, publication):
 
 @pytest.fixture
 def paper():
-    def make(title: str = "Reading longer contexts", **fields: Any) -> Card:
+    def make(title="Reading longer contexts", **fields):
         plain = Card(
             paper=1,
             title=title,
@@ -49,7 +47,7 @@ def paper():
 
 @pytest.fixture
 def edition():
-    def make(*cards: Card, **fields: Any) -> Edition:
+    def make(*cards, **fields):
         candidates = (Candidate(n, card, MORNING, trend=1.0, **fields) for n, card in enumerate(cards))
         return Edition(3, MORNING.date(), MORNING, tuple(candidates), {1: "Long context", 2: "Agents"})
 
@@ -58,7 +56,7 @@ def edition():
 
 @pytest.fixture
 def digest():
-    def make(picks: Sequence[Pick] | int = 1, **fields: Any) -> Digest:
+    def make(picks=1, **fields):
         if isinstance(picks, int):
             picks = [Pick(n, 1.0, (Reason(ReasonCode.TOPIC, 1),)) for n in range(picks)]
         made = Digest(

@@ -24,14 +24,14 @@ HEADERS = [
 ]
 
 
-def parsed(message: bytes) -> EmailMessage:
+def parsed(message):
     read = email.message_from_bytes(message, policy=email.policy.default)
     assert isinstance(read, EmailMessage)
     assert not read.defects
     return read
 
 
-def bodies(message: bytes) -> tuple[str, str]:
+def bodies(message):
     text, html = (part.get_payload(decode=True).decode() for part in parsed(message).iter_parts())
     return text.replace("\r\n", "\n"), html.replace("\r\n", "\n")
 
@@ -39,13 +39,13 @@ def bodies(message: bytes) -> tuple[str, str]:
 class Tree(HTMLParser):
     """The kinds of tags and attributes of a document, and all its links in order."""
 
-    def __init__(self, html: str) -> None:
+    def __init__(self, html):
         super().__init__()
         self.kinds: set[tuple[str, str]] = set()
         self.links: list[str | None] = []
         self.feed(html)
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def handle_starttag(self, tag, attrs):
         self.kinds |= {(tag, ""), *((tag, name) for name, _ in attrs)}
         self.links += [value for name, value in attrs if name in ("href", "src", "action", "background")]
 
@@ -334,7 +334,7 @@ def test_no_word_of_a_stranger_becomes_a_header_a_tag_or_a_link(
     assert_nothing_but_words(message, benign)
 
 
-def assert_nothing_but_words(message: bytes, benign: bytes) -> None:
+def assert_nothing_but_words(message, benign):
     """The same tags, attributes and links as in *benign*, in lines that any server takes as they are."""
     found, expected = Tree(bodies(message)[1]), Tree(bodies(benign)[1])
     assert found.kinds == expected.kinds

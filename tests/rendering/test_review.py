@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from digest.cli import cli
 from digest.rendering import clients
-from digest.rendering.lint import Finding, flaws
+from digest.rendering.lint import flaws
 from digest.rendering.review import layouts, review
 from digest.rendering.stationery import fingerprint
 
@@ -21,7 +21,7 @@ SHIPPED = Path(__file__).parents[2] / "templates"
 def checked(tmp_path, publication):
     """The errors of a folder with our daily digest, one piece of one file changed."""
 
-    def check(name: str, old: str, new: str) -> list[Finding]:
+    def check(name, old, new):
         shipped = (SHIPPED / "email" / name).read_text("utf-8")
         assert old in shipped
         for folder in ("_base", "digest"):

@@ -2,7 +2,6 @@ import subprocess
 import sys
 from dataclasses import replace
 from datetime import date
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -26,7 +25,7 @@ CLEAN = WORDS.map(lambda words: " ".join("".join(words).replace("\ufdd0", "").sp
 def folder(tmp_path):
     """The operator's templates, with one file."""
 
-    def write(name: str, content: str) -> Path:
+    def write(name, content):
         (tmp_path / "email" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "email" / name).write_text(content, "utf-8")
         return tmp_path
@@ -78,7 +77,7 @@ def test_an_operator_replaces_one_file_and_keeps_the_others(folder, templates, p
     assert themed.text == stationery.text
 
 
-def palette(templates: Path, old: str, new: str) -> str:
+def palette(templates, old, new):
     return (templates / "email/_base/palette.mjml").read_text("utf-8").replace(old, new)
 
 
@@ -120,7 +119,7 @@ def test_a_fingerprint_and_a_press_need_no_compiler():
 # ---------------------------------------------------------------- broken templates
 
 
-def body(inner: str) -> str:
+def body(inner):
     return f"<mjml>\n<mj-body>\n<mj-section><mj-column>\n{inner}\n</mj-column></mj-section>\n</mj-body>\n</mjml>\n"
 
 

@@ -14,12 +14,12 @@ from digest.sources.arxiv_api import ArxivApiSource
 Document = Callable[[str], Served]
 
 
-def announced(http: Served) -> dict[str, Listing]:
+def announced(http):
     source = ArxivSource("arxiv", url="https://rss.arxiv.org/rss/cs.AI+cs.LG")
     return {listing.ids["arxiv"]: listing for listing in source.fetch(http, Memory()).listings}
 
 
-def found(http: Served) -> list[Listing]:
+def found(http):
     return list(ArxivApiSource("query", query="all:testing").fetch(http, Memory()).listings)
 
 
@@ -156,7 +156,7 @@ def test_the_categories_of_a_feed_are_told_by_its_address():
 # ---------------------------------------------------------------- what is one paper and what is another
 
 
-def entry(link: str, guid: str, kind: str, *categories: str) -> str:
+def entry(link, guid, kind, *categories):
     named = "".join(f"<category>{category}</category>" for category in categories)
     return (
         f"<item><title>t</title><link>{link}</link><guid>{guid}</guid>{named}"
@@ -164,7 +164,7 @@ def entry(link: str, guid: str, kind: str, *categories: str) -> str:
     )
 
 
-def feed(*entries: str) -> Served:
+def feed(*entries):
     head = '<rss version="2.0" xmlns:arxiv="http://arxiv.org/schemas/atom"><channel>'
     return Served(f"{head}{''.join(entries)}</channel></rss>".encode())
 

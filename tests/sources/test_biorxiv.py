@@ -7,14 +7,13 @@ from pydantic import TypeAdapter, ValidationError
 from served import Served
 
 from digest.errors import SourceError
-from digest.model import Batch, Memory
+from digest.model import Memory
 from digest.sources.biorxiv import BiorxivSource
-from digest.sources.http import Answer
 
 Document = Callable[[str], Served]
 
 
-def batch(http: Served) -> Batch:
+def batch(http):
     return BiorxivSource("bio").fetch(http, Memory())
 
 
@@ -70,7 +69,7 @@ def test_server_and_subjects_make_the_address(document):
 class Pages(Served):
     """Two of three papers on the first page, one on the next, nothing after."""
 
-    def get(self, url: str, *rest: object, **named: object) -> Answer:
+    def get(self, url, *rest, **named):
         start = int(url.rpartition("/")[2]) if url.count("/") > 5 else 0
         papers = [{"doi": f"10.1101/2026.01.0{n}.1", "title": f"Paper {n}", "date": "2026-01-05"} for n in (1, 2, 3)]
         document = {"messages": [{"status": "ok", "total": "3"}], "collection": papers[start : start + 2]}

@@ -29,7 +29,7 @@ EXAMPLES = {
 each_kind = pytest.mark.parametrize("kind", sorted(KINDS))
 
 
-def source(kind: str):
+def source(kind):
     return TypeAdapter(KINDS[kind]).validate_python({"name": "mine", "url": "https://example.org/document"})
 
 

@@ -7,7 +7,6 @@ import pytest
 from served import DOCUMENTS, Served
 
 from digest.errors import SourceError
-from digest.model import Memory
 from digest.sources import detect
 from digest.sources.arxiv import ArxivSource
 from digest.sources.biorxiv import BiorxivSource
@@ -21,11 +20,11 @@ HERE = "https://journal.example/"
 class Site:
     """An Http with several documents; what it does not have is not there."""
 
-    def __init__(self, **documents: str) -> None:
+    def __init__(self, **documents):
         self.documents = {HERE + path: (DOCUMENTS / name).read_bytes() for path, name in documents.items()}
         self.asked: list[tuple[str, bool]] = []
 
-    def get(self, url: str, memory: Memory | None = None, accept: str = "", *, internal: bool = False) -> Answer:
+    def get(self, url, memory=None, accept="", *, internal=False):
         self.asked.append((url, internal))
         if url not in self.documents:
             raise SourceError(f"{url} answered 404 Not Found; check the address")
@@ -84,7 +83,7 @@ def test_what_nobody_can_read_is_described_without_a_name(document):
 
 
 def test_health_is_a_word(document):
-    def word(body: bytes) -> str:
+    def word(body):
         return detect.at(HERE, Served(body), NOW).health
 
     journal = (DOCUMENTS / "journal_rss2.xml").read_bytes()

@@ -8,10 +8,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from served import DOCUMENTS, Server
+from served import DOCUMENTS
 
 from digest.errors import SourceError
-from digest.model import Batch, Memory
+from digest.model import Memory
 from digest.sources.arxiv import ArxivSource
 from digest.sources.arxiv_api import ArxivApiSource
 from digest.sources.feed import FeedSource
@@ -25,12 +25,12 @@ MARKUP = re.compile(
 KINDS = {"arxiv_rss": ArxivSource, "arxiv_api": ArxivApiSource}
 
 
-def read(path: Path) -> Batch:
+def read(path):
     kind = KINDS.get(path.parent.name, FeedSource)
     return kind(name="s", url=path.as_uri()).fetch(Http("test"), Memory())
 
 
-def sound(found: Batch) -> None:
+def sound(found):
     for listing in found.listings:
         words = (listing.title, listing.abstract, *listing.authors, *listing.categories)
         assert not any(map(MARKUP.search, words)), listing
@@ -119,7 +119,7 @@ def test_daily_papers_of_every_era_come_with_all_their_signals(given):
 HTTP = Http("test")
 
 
-def asked_over_http(server: Server, body: bytes, content_type: str = "application/xml") -> Batch | SourceError:
+def asked_over_http(server, body, content_type="application/xml"):
     """What a feed source makes of a document that a real server sends."""
     url = server.says("/document", body, content_type=content_type)
     try:

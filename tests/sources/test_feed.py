@@ -13,17 +13,17 @@ from digest.sources.http import Answer
 Document = Callable[[str], Served]
 
 
-def batch(http: Served, url: str = "https://journal.example/feed", memory: Memory = Memory()) -> Batch:  # noqa: B008
+def batch(http, url="https://journal.example/feed", memory=Memory()):  # noqa: B008
     return FeedSource("journal", url).fetch(http, memory)
 
 
-def rss(*items: str, **channel: str) -> Served:
+def rss(*items, **channel):
     fields = "".join(f"<{name}>{value}</{name}>" for name, value in channel.items())
     body = "".join(f"<item>{item}</item>" for item in items)
     return Served(f'<?xml version="1.0"?><rss version="2.0"><channel>{fields}{body}</channel></rss>'.encode())
 
 
-def item(title: str, **fields: str) -> str:
+def item(title, **fields):
     return f"<title>{title}</title>" + "".join(f"<{name}>{value}</{name}>" for name, value in fields.items())
 
 
@@ -291,7 +291,7 @@ LAUGHS = (
 )
 
 
-def with_prolog(prolog: str, encoding: str) -> Served:
+def with_prolog(prolog, encoding):
     feed = '<rss version="2.0"><channel><item><title>x &j; &a;</title></item></channel></rss>'
     return Served(f'<?xml version="1.0" encoding="{encoding}"?>{prolog}{feed}'.encode(encoding))
 
@@ -343,7 +343,7 @@ def test_an_endless_author_is_cut_before_feedparser_looks_for_an_address():
     assert paper.authors == ()
 
 
-def declared(encoding: str) -> Served:
+def declared(encoding):
     served = rss(item("é"))
     served.body = served.body.replace(b'"1.0"', f'"1.0" encoding="{encoding}"'.encode(), 1)
     return served

@@ -14,11 +14,11 @@ from digest.sources.github_stars import GithubStarsSource
 from digest.sources.http import Http
 
 
-def paper(code: str = "https://github.com/ada/engine", **fields: object) -> object:
+def paper(code="https://github.com/ada/engine", **fields):
     return listing(links={"code": code}, **fields)
 
 
-def fetch(http: object, *known: object, **settings: object):
+def fetch(http, *known, **settings):
     return GithubStarsSource("GitHub", **settings).fetch(http, Memory(known=known))
 
 
@@ -70,7 +70,7 @@ def test_young_papers_are_looked_at_again_less_and_less_often(catalog, clock):
     http = Served(b'{"stargazers_count": 7}')
     collect = Collect(catalog, [GithubStarsSource("GitHub")], http, clock)
 
-    def asked() -> int:
+    def asked():
         before = len(http.asked)
         assert [outcome.error for outcome in collect.collect()] == [None]
         return len(http.asked) - before

@@ -15,28 +15,28 @@ WEEKDAYS = [5, 6, 7, 8, 9, 12, 13, 14, 15]
 DAY = timedelta(days=1)
 
 
-def at(day: int, hour: int = 12, minute: int = 0) -> datetime:
+def at(day, hour=12, minute=0):
     return datetime(2026, 1, day, hour, minute, tzinfo=UTC)
 
 
-def brought(*days: int, hour: int = 6) -> tuple[SourceDay, ...]:
+def brought(*days, hour=6):
     return tuple(SourceDay(date(2026, 1, day), at(day, hour)) for day in days)
 
 
-def source(name: str = "Feed", error: str | None = None, lacking: dict[str, date] | None = None, **days):
+def source(name="Feed", error=None, lacking=None, **days):
     of = {part.replace("_", "."): found for part, found in days.items()}
     return SourceRecord(name, Memory(), at(16), at(15), at(15), error, lacking or {}, of or {"": brought(*WEEKDAYS)})
 
 
-def states(of: SourceRecord, now: datetime) -> dict[str, str]:
+def states(of, now):
     return {report.part: report.health for report in health.reports(of, now)}
 
 
-def told(of: SourceRecord, now: datetime) -> list[str]:
+def told(of, now):
     return list(health.notes(health.reports(of, now), now))
 
 
-def waited_for(of: SourceRecord, now: datetime) -> bool:
+def waited_for(of, now):
     return any(report.awaited(now) for report in health.reports(of, now))
 
 

@@ -6,17 +6,17 @@ import pytest
 from served import Served
 
 from digest.errors import SourceError
-from digest.model import Batch, Listing, Memory
+from digest.model import Listing, Memory
 from digest.sources.hf_daily import HfDailySource
 
 Document = Callable[[str], Served]
 
 
-def batch(http: Served) -> Batch:
+def batch(http):
     return HfDailySource("daily").fetch(http, Memory())
 
 
-def listed(**paper: object) -> Served:
+def listed(**paper):
     whole = {"id": "2601.07022", "title": "A title", **paper}
     return Served(json.dumps([{"paper": whole, "numComments": 0}]).encode(), "application/json")
 

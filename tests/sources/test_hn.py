@@ -4,17 +4,17 @@ from datetime import UTC, datetime
 
 from served import Served
 
-from digest.model import Batch, Listing, Memory
+from digest.model import Listing, Memory
 from digest.sources.hn import HnSource
 
 Document = Callable[[str], Served]
 
 
-def batch(http: Served) -> Batch:
+def batch(http):
     return HnSource("hn").fetch(http, Memory())
 
 
-def attention(points: float, comments: float) -> Listing:
+def attention(points, comments):
     return Listing(
         source="hn",
         key="46600001",

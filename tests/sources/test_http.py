@@ -9,14 +9,12 @@ import zlib
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler
 
 import pytest
-from served import Server
 
 from digest.errors import SourceError
 from digest.model import Memory
-from digest.sources.http import FEEDS, Answer, Http, Limits, _decoded
+from digest.sources.http import FEEDS, Http, Limits, _decoded
 from digest.sources.reach import public
 
 SMALL = Limits(connect=2.0, total=0.5, size=10_000)
@@ -30,7 +28,7 @@ def waits():
 class AtHome(Http):
     """Asks the servers of these tests, which are not of the public internet."""
 
-    def get(self, url: str, memory: Memory | None = None, accept: str = FEEDS, *, internal: bool = True) -> Answer:
+    def get(self, url, memory=None, accept=FEEDS, *, internal=True):
         return super().get(url, memory, accept, internal=internal)
 
 
@@ -91,7 +89,7 @@ def test_gzip_may_come_in_several_members_wherever_they_are_cut(size):
     assert b"".join(_decoded(pieces, "gzip", "u")) == b"<rss></rss>"
 
 
-def bomb(megabytes: int) -> bytes:
+def bomb(megabytes):
     packer = zlib.compressobj(wbits=31)
     nothing = bytes(1_000_000)
     return b"".join(packer.compress(nothing) for _ in range(megabytes)) + packer.flush()
@@ -186,8 +184,8 @@ def test_a_refusal_is_told_with_its_status_and_not_repeated(server, http, waits,
     assert waits == []
 
 
-def busy_once(server: Server, retry_after: str) -> str:
-    def answer(handler: BaseHTTPRequestHandler) -> None:
+def busy_once(server, retry_after):
+    def answer(handler):
         server.says("/feed", b"<rss/>")
         handler.send_response(429)
         handler.send_header("retry-after", retry_after)
@@ -293,7 +291,7 @@ def test_a_name_that_is_bound_anew_while_it_is_asked_for_gets_nothing(monkeypatc
     with socket.create_server(("127.0.0.1", 0)) as canary:
         answers = ["93.184.215.14", "127.0.0.1"]
 
-        def rebound(host: str, port: int, *_: object, **__: object) -> list[object]:
+        def rebound(host, port, *_, **__):
             assert host == "feeds.example"
             return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (answers.pop(0), port))]
 

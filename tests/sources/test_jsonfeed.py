@@ -4,11 +4,11 @@ import pytest
 from served import Served
 
 from digest.errors import SourceError
-from digest.model import Batch, Listing, Memory
+from digest.model import Listing, Memory
 from digest.sources.jsonfeed import JsonFeedSource
 
 
-def batch(http: Served) -> Batch:
+def batch(http):
     return JsonFeedSource("lab", "https://lab.example/feed.json").fetch(http, Memory())
 
 

@@ -1,6 +1,5 @@
 """A publication whose services are played by a small fake that writes down what it was asked to do."""
 
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -29,7 +28,7 @@ TOPICS = [
 ]
 
 
-def item(ordinal: int, title: str, **card: object) -> Item:
+def item(ordinal, title, **card):
     values: dict[str, object] = {
         "abstract": "We ask what happens. " * 40,
         "authors": ("Ada Lovelace", "Emmy Noether", "Sofya Kovalevskaya", "Mary Somerville", "Maria Agnesi"),
@@ -49,7 +48,7 @@ def item(ordinal: int, title: str, **card: object) -> Item:
 class Subscriptions:
     """Knows the token `good`, and `old` that has expired; *acts* are the calls that would change something."""
 
-    def __init__(self) -> None:
+    def __init__(self):
         self.acts: list[tuple[object, ...]] = []
         self.failing: Exception | None = None
         self.subscriber = Subscriber(
@@ -61,55 +60,55 @@ class Subscriptions:
             Interest({1: 2.5}, ("proteins",), keywords=("kept",), exclusions=("blockchain",)),
         )
 
-    def topics(self) -> list[Topic]:
+    def topics(self):
         return TOPICS
 
-    def request(self, address: str, *wanted: object) -> None:
+    def request(self, address, *wanted):
         if "@" not in address:
             raise AddressError(f"{address!r} has no @ in it")
         self._act("request", address, *wanted)
 
-    def form_token(self, typed: str = "") -> str:
+    def form_token(self, typed=""):
         return typed or "minute"
 
-    def form_age(self, token: str) -> timedelta | None:
+    def form_age(self, token):
         return {"minute": timedelta(minutes=1), "second": timedelta(seconds=1)}.get(token)
 
-    def confirmable(self, token: str) -> Subscriber:
+    def confirmable(self, token):
         return self.preferences(token)
 
-    def refusable(self, token: str) -> None:
+    def refusable(self, token):
         if token != "old":
             self._check(token)
 
-    def confirm(self, token: str, proof: object) -> None:
+    def confirm(self, token, proof):
         self._check(token)
         self._act("confirm", proof)
 
-    def never(self, token: str) -> None:
+    def never(self, token):
         if token != "old":
             self._check(token)
         self._act("never")
 
-    def preferences(self, token: str) -> Subscriber:
+    def preferences(self, token):
         self._check(token)
         return self.subscriber
 
-    def set(self, before: Subscriber, wanted: Subscriber) -> None:
+    def set(self, before, wanted):
         self._act("set", wanted)
 
-    def leave(self, token: str) -> None:
+    def leave(self, token):
         self._check(token)
         self._act("leave")
 
-    def may_leave(self, token: str) -> None:
+    def may_leave(self, token):
         self._check(token)
 
-    def _check(self, token: str) -> None:
+    def _check(self, token):
         if token != "good":
             raise BadLink(expired=token == "old")
 
-    def _act(self, *act: object) -> None:
+    def _act(self, *act):
         if self.failing:
             raise self.failing
         self.acts.append(act)
@@ -118,7 +117,7 @@ class Subscriptions:
 class Editions:
     """Three days, the middle one empty."""
 
-    def __init__(self) -> None:
+    def __init__(self):
         titles = ["Attention is mostly what you need", HOSTILE, "Three", "Four", "Five", "Six"]
         self.by_day = {
             date(2026, 2, 3): [item(0, "Alone")],
@@ -126,7 +125,7 @@ class Editions:
             date(2026, 2, 5): [item(n, title) for n, title in enumerate(titles)],
         }
 
-    def page(self, day: date | None, topic: str | None = None) -> SimpleNamespace | None:
+    def page(self, day, topic=None):
         days = sorted(self.by_day)
         day = day or max(days, default=None)
         if day not in self.by_day:
@@ -142,12 +141,12 @@ class Library:
 
     hits = (Hit(item(8, HOSTILE).candidate.card, 0.5),)
 
-    def page(self, name: str) -> Page:
+    def page(self, name):
         if name not in ("7", "10.1000/7"):
             raise NotFound(f"there is no paper {name}")
         return Page(item(7, "Attention is mostly what you need").candidate, {"upvotes": 48}, list(self.hits))
 
-    def search(self, query: str) -> Found:
+    def search(self, query):
         return Found(list(self.hits), []) if query == "attention" else Found([], ["attention"])
 
 
@@ -156,15 +155,15 @@ class Curation:
 
     secrets = MappingProxyType({"AK": "opensesame-opensesame"})
 
-    def __init__(self, subscriptions: Subscriptions) -> None:
+    def __init__(self, subscriptions):
         self.subscriptions = subscriptions
 
-    def proven(self, name: str, secret: str, ip: str) -> bool:
+    def proven(self, name, secret, ip):
         if secret == "the eleventh guess":
             raise Busy("too many wrong secrets")
         return self.secrets.get(name) == secret
 
-    def pick(self, paper: str, by: str, note: str = "") -> Card:
+    def pick(self, paper, by, note=""):
         if paper == "2601.00001":
             raise SourceError("arXiv is down")
         self.subscriptions.acts.append(("pick", paper, by, note))
@@ -172,31 +171,31 @@ class Curation:
 
 
 class Profiles:
-    def __init__(self, subscriptions: Subscriptions) -> None:
+    def __init__(self, subscriptions):
         self.subscriptions = subscriptions
 
-    def ballot(self, token: str, paper: str) -> Ballot:
+    def ballot(self, token, paper):
         card = Library().page(paper).candidate.card
         return Ballot(self.subscriptions.preferences(token), card, 1)
 
-    def votes(self, subscriber: Subscriber) -> Votes:
+    def votes(self, subscriber):
         return Votes("good", [{"paper": 7, "title": HOSTILE, "value": 1}])
 
-    def like(self, subscriber: Subscriber, pasted: str) -> Pasted:
+    def like(self, subscriber, pasted):
         if pasted:
             self.subscriptions._act("like", pasted)
         return Pasted([], ["2601.00002"] if pasted else [], [HOSTILE] if pasted else [])
 
-    def reset(self, subscriber: Subscriber) -> None:
+    def reset(self, subscriber):
         self.subscriptions._act("reset")
 
-    def vote(self, token: str, paper: str, value: int, origin: str) -> None:
+    def vote(self, token, paper, value, origin):
         self.ballot(token, paper)
         self.subscriptions._act("vote", paper, value, origin)
 
 
 class App(SimpleNamespace):
-    def __init__(self) -> None:
+    def __init__(self):
         self.problems: list[str] = []
         subscriptions = Subscriptions()
         super().__init__(
@@ -218,7 +217,7 @@ class App(SimpleNamespace):
 
 
 @contextmanager
-def serving(app: App, **options: bool) -> Iterator[TestClient]:
+def serving(app, **options):
     """A browser that does not follow redirects."""
     with TestClient(create(app), follow_redirects=False, **options) as client:  # type: ignore[arg-type]
         yield client

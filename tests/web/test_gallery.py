@@ -33,13 +33,13 @@ def gallery(make_app, clock):
 class Loads(HTMLParser):
     """What a page asks its browser to fetch, and its frames."""
 
-    def __init__(self, page: str) -> None:
+    def __init__(self, page):
         super().__init__()
         self.loads: list[str | None] = []
         self.frames: list[str] = []
         self.feed(page)
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def handle_starttag(self, tag, attrs):
         said = dict(attrs)
         self.loads += [said[name] for name in ("src", "action", "background", "poster") if name in said]
         self.loads += [said["href"]] if tag == "link" else []
@@ -108,8 +108,8 @@ def test_the_server_answers_only_who_meant_it(web):
 
 
 def test_it_is_served_on_loopback_until_stopped(gallery):
-    def ask_and_stop(url: str) -> None:
-        def asked() -> None:
+    def ask_and_stop(url):
+        def asked():
             answers.append(httpx2.get(f"{url}state", trust_env=False).text)
             os.kill(os.getpid(), signal.SIGINT)
 

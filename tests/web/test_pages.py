@@ -44,12 +44,12 @@ TOKENS = ["/confirm/{}", "/never/{}", "/preferences/{}", "/u/{}", "/vote/{}/7/up
 class Tags(HTMLParser):
     """The tags of a page with their attributes."""
 
-    def __init__(self, page: str) -> None:
+    def __init__(self, page):
         super().__init__()
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.feed(page)
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def handle_starttag(self, tag, attrs):
         self.tags.append((tag, dict(attrs)))
 
 
@@ -496,7 +496,7 @@ def test_a_bug_is_told_without_its_words_and_goes_on_to_the_log(app, serving):
 
 
 def test_links_work_for_whoever_was_erased_meanwhile(app, web):
-    def gone(_: str) -> None:
+    def gone(_):
         raise BadLink
 
     app.subscriptions.preferences = gone
