@@ -1,6 +1,7 @@
 """Topics that subscribers can tick; `config.yaml` says which are offered."""
 
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 from sqlalchemy import func, select, update
@@ -16,7 +17,7 @@ class Topics:
 
     def offer(self, topics: Sequence[Topic]) -> None:
         """Make these the offered topics, in this order, by slug; those gone stay for whoever ticked them."""
-        if [_unnumbered(topic) for topic in self.offered()] == [_unnumbered(topic) for topic in topics]:
+        if [replace(topic, id=0) for topic in self.offered()] == [replace(topic, id=0) for topic in topics]:
             return
         with self._store.write() as db:
             db.execute(update(t.topics).values(position=None))
@@ -24,12 +25,9 @@ class Topics:
             ids = {r.slug: r.id for r in db.execute(select(t.topics.c.slug, t.topics.c.id))}
             for position, topic in enumerate(topics):
                 top += topic.slug not in ids
-                values = {
-                    "name": topic.name, "description": topic.description, "keywords": topic.keywords,
-                    "categories": topic.categories, "exclusions": topic.exclusions, "position": position,
-                }  # fmt: skip
-                statement = self._store.insert(t.topics).values(id=ids.get(topic.slug, top), slug=topic.slug, **values)
-                db.execute(statement.on_conflict_do_update(index_elements=["slug"], set_=values))
+                row = asdict(topic) | {"id": ids.get(topic.slug, top), "position": position}
+                statement = self._store.insert(t.topics).values(row)
+                db.execute(statement.on_conflict_do_update(index_elements=["slug"], set_=row))
 
     def offered(self) -> list[Topic]:
         with self._store.read() as db:
@@ -40,10 +38,6 @@ class Topics:
         """With those that are no longer offered."""
         with self._store.read() as db:
             return [_topic(r) for r in db.execute(select(t.topics).order_by(t.topics.c.id))]
-
-
-def _unnumbered(topic: Topic) -> tuple[object, ...]:
-    return topic.slug, topic.name, topic.description, topic.keywords, topic.categories, topic.exclusions
 
 
 def _topic(r: Any) -> Topic:

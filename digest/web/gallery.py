@@ -6,9 +6,9 @@ Served on loopback by `digest preview --gallery`, apart from the public pages; i
 import re
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +70,6 @@ class Gallery:
     """Makes the page anew each time, by the same services as the real run."""
 
     app: "App"
-    _kept: tuple[str, list[Finding]] = field(default=("", []), repr=False)
 
     @cached_property
     def _templates(self) -> Environment:
@@ -98,7 +97,7 @@ class Gallery:
             most=MOST_PAPERS,
             readers=[reader.address for reader in islice(self.app.catalog.subscribers.each(), 200)],
             editions=[day.isoformat() for day in self.app.catalog.editions.dates()],
-            findings=self._findings(),
+            findings=self._findings(self.state()),
             state=self.state() if live else "",
             limits={"light": LIGHT, "budget": BUDGET, "clipped": CLIPPED},
             **shown,
@@ -118,12 +117,10 @@ class Gallery:
         now, then = ([item.candidate.card.title for item in preview.items] for preview in both)
         return Changes(earlier, [title for title in now if title not in then], [t for t in then if t not in now])
 
-    def _findings(self) -> list[Finding]:
+    @cached_property
+    def _findings(self) -> Callable[[str], list[Finding]]:
         """Reviewed once for each state of the templates: it takes a second."""
-        state = self.state()
-        if self._kept[0] != state:
-            self._kept = state, review(self.app.templates, self.app.publication, self.app.mail_clients)
-        return self._kept[1]
+        return lru_cache(1)(lambda _: review(self.app.templates, self.app.publication, self.app.mail_clients))
 
 
 def _day(text: str) -> date:
