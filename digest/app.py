@@ -193,7 +193,8 @@ class App:
             """Once: Amazon has all its messages signed with one certificate, and another has another name."""
             return self.http.get(url, accept="*/*").body
 
-        return Feedback(self.catalog, self.links, self.clock, self.settings.webhooks.secrets(), fetch)
+        secrets = {provider: said.secret for provider, said in self.settings.webhooks if said}
+        return Feedback(self.catalog, self.links, self.clock, secrets, fetch)
 
     @cached_property
     def library(self) -> "Library":

@@ -205,10 +205,6 @@ class Webhooks(Section):
     sendgrid: Webhook | None = None
     ses: Webhook | None = None
 
-    def secrets(self) -> dict[str, str]:
-        """By provider."""
-        return {name: said.secret for name in type(self).model_fields if (said := getattr(self, name))}
-
 
 class Curator(Section):
     """Who may pick papers on the page `/curate`."""

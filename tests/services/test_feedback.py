@@ -387,11 +387,6 @@ def test_a_plain_folder_is_read_too(app, sent, tmp_path):
     assert dict(app.feedback.mails(folder).effects) == {Effect.SUPPRESSED: 1}
 
 
-def test_a_folder_that_is_not_there_is_named(app, tmp_path):
-    with pytest.raises(NotFound, match=r"nowhere.*Maildir"):
-        app.feedback.mails(tmp_path / "nowhere")
-
-
 def test_two_processes_do_not_read_one_spool(app, spool):
     with app.catalog.store.lock("feedback"), pytest.raises(Busy):
         app.feedback.mails(spool)
