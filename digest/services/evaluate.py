@@ -286,7 +286,8 @@ def _look(row: Look) -> _Early | None:
     if at is None or upvotes is None:
         return None
     counts = {"upvotes": upvotes, "comments": row.num_comments, "stars": row.github_stars}
-    return _Early(row.submitted_at or row.published_at or at, at, upvotes, counts, *row.categories[:1])
+    # not since its publication: a day's list may name papers that came out long before
+    return _Early(row.submitted_at or row.day or at, at, upvotes, counts, *row.categories[:1])
 
 
 def _early(row: Outcome) -> _Early | None:
@@ -294,7 +295,7 @@ def _early(row: Outcome) -> _Early | None:
     at, upvotes = row.early_at, row.early_upvotes
     if at is None or upvotes is None:
         return None
-    return _Early(row.published_at or at, at, upvotes, {"upvotes": upvotes})
+    return _Early(row.day, at, upvotes, {"upvotes": upvotes})
 
 
 def _date(moment: datetime) -> str:

@@ -1,6 +1,6 @@
 """Papers, topics and outcomes from files given to an evaluation. What cannot be read is named by file and place.
 
-Papers and outcomes are JSON Lines, gzipped where the name ends in `.gz`; topics are one JSON list.
+Papers and outcomes are JSON Lines, gzipped or not; topics are one JSON list.
 """
 
 import gzip
@@ -17,6 +17,8 @@ from digest.errors import InputError
 from digest.sources.text import moment
 
 R = TypeVar("R", bound="Row")
+GZIPPED = b"\x1f\x8b"
+"""how such files begin"""
 
 
 def _moment(stated: object) -> datetime:
@@ -61,8 +63,8 @@ class Look(Row):
     upvotes: Count | None = None
     num_comments: Count | None = None
     github_stars: Count | None = None
+    day: Moment | None = None
     submitted_at: Moment | None = None
-    published_at: Moment | None = None
     categories: tuple[str, ...] = ()
 
 
@@ -74,7 +76,6 @@ class Outcome(Row):
     late_upvotes: Count | None = None
     early_upvotes: Count | None = None
     early_at: Moment | None = None
-    published_at: Moment | None = None
 
 
 class Listed(Row):
@@ -127,8 +128,8 @@ def _read(kind: Any, text: str, where: str) -> Any:
 
 def _text(path: Path) -> str:
     try:
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8-sig") as stream:
-            return str(stream.read())
+        data = path.read_bytes()
+        return (gzip.decompress(data) if data.startswith(GZIPPED) else data).decode("utf-8-sig")
     except FileNotFoundError as error:
         raise InputError("there is no such file", file=str(path)) from error
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:

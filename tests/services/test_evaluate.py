@@ -198,6 +198,13 @@ def test_papers_that_cannot_be_read_are_named_by_file_and_line(content, message,
         records.papers([written("p.jsonl", content)])
 
 
+def test_a_file_is_unpacked_for_what_it_is_not_for_its_name(papers, tmp_path):
+    plain, packed = tmp_path / "plain.jsonl.gz", tmp_path / "packed.jsonl"
+    plain.write_bytes(gzip.decompress(papers.read_bytes()))
+    packed.write_bytes(papers.read_bytes())
+    assert records.papers([plain]) == records.papers([packed]) == records.papers([papers])
+
+
 def test_a_missing_or_cut_file_is_named(tmp_path, papers):
     with pytest.raises(InputError, match=r"none\.jsonl: there is no such file"):
         records.papers([tmp_path / "none.jsonl"])
@@ -257,6 +264,16 @@ def test_each_day_is_compared_with_what_became_of_it(written):
     (day,) = found.days  # the other day has but one paper
     assert (day.day, day.papers) == ("2026-01-05", 6)
     assert found.methods["early upvotes"] == {"spearman": 1.0, "precision@5": 1.0}
+    assert found.methods["digest"]["spearman"] == pytest.approx(1.0)
+
+
+def test_a_paper_of_which_nobody_told_when_it_was_put_on_the_list_counts_from_that_day_not_from_its_publication(
+    written,
+):
+    untold = {"submitted_at": None, "published_at": "2025-12-20T09:00:00Z"}
+    looks = [look(f"a{n}", n) for n in range(6)] + [look("old", 9, **untold)]
+    outcomes = [outcome(one["id"], one["upvotes"]) for one in looks]
+    found = evaluate.trend(written("p.jsonl", looks), written("o.jsonl", outcomes))
     assert found.methods["digest"]["spearman"] == pytest.approx(1.0)
 
 
