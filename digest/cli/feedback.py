@@ -27,9 +27,11 @@ def bounces(
         learned = session.app.feedback.mails(maildir, step)
     if json:
         say_json(vars(learned))
+    elif not learned.kinds:
+        say(f"{maildir}: nothing came back")
     else:
-        say(", ".join(f"{number} {kind}" for kind, number in learned.kinds.items()) or f"{maildir}: nothing came back")
-        say(", ".join(f"{number} {effect}" for effect, number in learned.effects.items()))
+        for counts in (learned.kinds, learned.effects):
+            say(", ".join(f"{number} {what}" for what, number in counts.items()))
     if learned.quarantined and not json:
         say(f"{learned.quarantined} are in {maildir}-quarantine: no reports, or about no message of ours")
     if learned.paused:
@@ -43,12 +45,12 @@ def _read_bounces(maildir: Path, json: bool) -> None:
     from digest.delivery.spool import Spool
 
     spool = Spool(maildir)
-    found = [(spool.name(path), read(spool.raw(path))) for path in spool.files()]
+    found = ((spool.name(path), read(spool.raw(path))) for path in spool.files())
     if json:
-        say_json([{"file": name, **report.as_json()} for name, report in found])
+        say_json({"file": name, **report.as_json()} for name, report in found)
         return
-    rows = [(name, report, failed) for name, report in found for failed in report.recipients or [None]]
-    told = [(name, report.kind, *(failed.as_json().values() if failed else ())) for name, report, failed in rows]
+    rows = ((name, report, failed) for name, report in found for failed in report.recipients or [None])
+    told = ((name, report.kind, *(failed.as_json().values() if failed else ())) for name, report, failed in rows)
     say_table(("file", "kind", "address", "status", "class", "reason"), told)
 
 

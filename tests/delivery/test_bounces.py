@@ -146,6 +146,9 @@ def test_words_in_another_charset_than_they_claim_are_read():
         ("系统退信", "您的邮件被退回。\n收件人：<reader@example.net>\n原因：用户不存在", "hard"),
         ("系统退信", "收件人：reader@example.net\n收件人邮件地址（reader@example.net）不存在", "hard"),
         ("メール配信エラー", "<reader@example.net>\n\n宛先が見つかりません。", "hard"),
+        ("메일이 전송되지 못하였습니다.", "받는사람: reader@example.net\n550 5.1.1 No such user", "hard"),
+        ("Undeliverable mail: Papers", "Failed to deliver to 'reader@example.net'\n account is full", "soft"),
+        ("Undelivered Mail Returned to Sender", "reader@example.net, ERROR CODE :550 - No such user", "hard"),
     ],
 )
 def test_bounces_are_read_in_the_languages_of_those_who_send_them(subject: str, body: str, blame: str):

@@ -19,10 +19,10 @@ _FAILURE = either(
     r"non remis|pas (?:pu être|été) (?:remis|délivré|distribué)|échec de la (?:remise|distribution)",
     r"mancato recapito|non (?:è stato )?(?:consegnato|recapitato)|impossibile (?:consegnare|recapitare)",
     r"no se (?:ha podido|pudo|puede) entregar|não (?:foi )?entregue|недоставл|не может быть (?:отправлено|доставлено)",
-    r"退信|被退回|投递失败|无法送达|無法傳送|配信(?:エラー|できま|に失敗)|送信できま|配達できま",
+    r"退信|被退回|投递失败|无法送达|無法傳送|配信(?:エラー|できま|に失敗)|送信できま|配達できま|전송(?:되지|에 실패)",
 )
 _DAEMON = either(
-    r"mailer-daemon|post_?master|mail ?deliver|mail ?daemon|mdaemon|system administrator|<>|^$",
+    r"mailer-daemon|post_?master|microsoftexchange|mail ?deliver|mail ?daemon|mdaemon|system administrator|<>|^$",
 )
 _DELAYED = either(
     r"\bdelayed\b|\(delay\)|\bwill retry for\b|warning: (?:message|could not send)|warning message only",
@@ -42,15 +42,15 @@ _AWAY = either(
 _NAMED = (
     either(
         r"^[\W_]{0,8}(?:(?:(?:final|original|failed)[- ]?)?(?:recipient|error-for)s?"
-        r"|empfänger|destinat(?:aire|ario)|получатель|收件人|宛先)[:：] {0,8}"
+        r"|empfänger|destinat(?:aire|ario)|получатель|收件人|宛先|받는사람)[:：] {0,8}"
         r"(?:rfc822; ?)?[<\[]{0,2}(?:smtp:)?" + NAMED
     ),
     either(r"\bRCPT TO: {0,4}<?" + NAMED),
-    either(r"^[ \t>*•-]{0,12}[<\[(\"]{0,2}" + NAMED + r"(?=$|[\s:.(<>\])\"])"),
+    either(r"^[ \t>*•-]{0,12}[<\[(\"]{0,2}" + NAMED + r"(?=$|[\s:,.(<>\])\"])"),
 )
 _MENTIONED = either(
     r"(?:deliver\w{0,9}|recipients?|address|users?|mailbox|reach\w*|message|inbox)"
-    r"(?: \S{1,20}){0,6}?[ :\n\t]{1,4}[<\[(\"]{0,2}" + NAMED
+    r"(?: \S{1,20}){0,6}?[ :\n\t]{1,4}[<\[(\"']{0,2}" + NAMED
 )
 _NOBODY = re.compile(
     r"^(?:postmaster|mailer-?daemon|abuse|support|help(?:desk)?|hostmaster|webmaster|no-?reply|root)@", re.I
