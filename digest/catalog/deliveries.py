@@ -267,6 +267,8 @@ class Deliveries:
         conditions = [column == value for column, value in asked if value is not None]
         while page := self._where(*conditions, d.id > after, most=PAGE):
             yield page
+            if len(page) < PAGE:
+                return
             after = page[-1].digest.id
 
     def counts(self) -> dict[State, int]:
