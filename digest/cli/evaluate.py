@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from digest.cli.terminal import PLAIN, Json, console, progress, say, say_json, table
+from digest.cli.terminal import PLAIN, Json, console, progress, say, say_json, say_table, table
 
 cli = typer.Typer(**PLAIN)
 evaluate_cli = typer.Typer(help="How good the ranking is, replayed on files; needs no configuration.", **PLAIN)
@@ -111,7 +111,5 @@ def evaluate_prior(
         say_json(found)
         return
     title = f"{found.papers} papers of {found.days} days since {found.learned_until}, {found.base:.1%} of them picked"
-    made = table("method", *next(iter(found.methods.values())), title=title)
-    for name, measures in found.methods.items():
-        made.add_row(name, *(f"{value:.3f}" for value in measures.values()))
-    console().print(made)
+    rows = ((name, *(f"{value:.3f}" for value in measures.values())) for name, measures in found.methods.items())
+    say_table(("method", *next(iter(found.methods.values()))), rows, title)

@@ -159,13 +159,6 @@ def status(json: Json = False) -> None:
     raise typer.Exit(1 if found.problems else 0)
 
 
-def health() -> int:
-    problems = session.app.doctor.problems()
-    for problem in problems:
-        typer.echo(problem, err=True)
-    return 1 if problems else 0
-
-
 @cli.command()
 def lint(json: Json = False) -> None:
     """Check the mail templates, ours and yours: exit code 4 when one has an error, notes are for information."""

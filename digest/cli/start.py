@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from digest import clock
-from digest.cli.look import health
 from digest.cli.road import collect, publish, send
 from digest.cli.subscribers import add_all
 from digest.cli.terminal import PLAIN, console, moment, say, session, table
@@ -108,7 +107,10 @@ def run(once: Annotated[bool, typer.Option("--once", help="one round of all that
     if once:
         signal.signal(signal.SIGTERM, lambda *_: session.app.deliver.stop())  # the message in flight is finished
         schedule.tick(session.app)
-        raise typer.Exit(health())
+        problems = session.app.doctor.problems()
+        for problem in problems:
+            typer.echo(problem, err=True)
+        raise typer.Exit(1 if problems else 0)
     import multiprocessing
     from threading import Thread
 
