@@ -104,6 +104,7 @@ class Feedback:
         By each name the number of the subscriber that it would be for if it were ours.
         """
         d, s = t.digests, t.subscribers
+        names = {name: number for name, number in names.items() if "\0" not in name}  # which PostgreSQL would refuse
         wanted = select(d.c.id, d.c.subscriber_id, s.c.address, s.c.since).join(s)
         ours = self._store.among(d.c.subscriber_id, names.values()) & d.c.message_id.in_(names)
         asked = {number - SIGN_UPS for number in digests if number > SIGN_UPS}
@@ -124,7 +125,8 @@ class Feedback:
         d, s = t.digests, t.subscribers
         theirs = (d.c.subscriber_id == s.c.id) & d.c.state.in_((State.SENT, State.UNCERTAIN))
         newest = select(func.max(d.c.id)).where(theirs).scalar_subquery()
-        wanted = select(newest, s.c.id, s.c.address, s.c.since).where(func.lower(s.c.address).in_(addresses))
+        known = func.lower(s.c.address).in_([address for address in addresses if "\0" not in address])
+        wanted = select(newest, s.c.id, s.c.address, s.c.since).where(known)
         with self._store.read() as db:
             return {row.address.lower(): Recipient(*row) for row in db.execute(wanted) if row[0]}
 
