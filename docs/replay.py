@@ -119,7 +119,7 @@ def replay(data: Path, folder: Path) -> None:
                 card = item.candidate.card
                 told[name].append(f"| {day} | {card.title.replace('|', ' ')} | {' · '.join(item.reasons)} |")
                 if liked and any(word in card.title.casefold() for word in liked.split()):
-                    app.catalog.votes.put(people[name].id, card.paper, 1, "page", now + timedelta(hours=1))
+                    app.catalog.votes.put(people[name].id, [card.paper], 1, "page", now + timedelta(hours=1))
     for name, follows, *_ in READERS:
         print(f"\n<details>\n<summary>{name}: {follows}</summary>\n\n| day | paper | why |\n| --- | --- | --- |")
         print(*told[name], "\n</details>", sep="\n")

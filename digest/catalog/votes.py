@@ -14,12 +14,8 @@ class Votes:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def put(self, subscriber: int, paper: int, value: int, origin: str, now: datetime) -> None:
-        """Remember +1 or -1, in the place of an earlier vote on the same paper; 0 withdraws it."""
-        self.put_all(subscriber, [paper], value, origin, now)
-
-    def put_all(self, subscriber: int, papers: Collection[int], value: int, origin: str, now: datetime) -> None:
-        """The same vote on several papers, in one transaction."""
+    def put(self, subscriber: int, papers: Collection[int], value: int, origin: str, now: datetime) -> None:
+        """Remember +1 or -1 for each of these papers, in the place of an earlier vote on it; 0 withdraws them."""
         v = t.votes
         with self._store.write() as db:
             before = (v.c.subscriber_id == subscriber) & self._store.among(v.c.paper_id, papers)

@@ -73,7 +73,7 @@ class Profiles:
     def vote(self, token: str, paper: str, value: int, origin: str) -> None:
         """Raises BadLink, NotFound."""
         ballot = self.ballot(token, paper)
-        self.catalog.votes.put(ballot.subscriber.id, ballot.card.paper, value, origin, self.clock())
+        self.catalog.votes.put(ballot.subscriber.id, [ballot.card.paper], value, origin, self.clock())
 
     def votes(self, subscriber: Subscriber) -> Votes:
         """For their own page; its links let them change their mind."""
@@ -91,7 +91,7 @@ class Profiles:
         if bare := [_bare(listing.ids["arxiv"]) for listing in lacking if "arxiv" in listing.ids]:
             papers.take(PASTED, Batch(tuple(bare), news=False), now)
         counted = {number for number in papers.named(listings) if number is not None}
-        self.catalog.votes.put_all(subscriber.id, counted, 1, PASTED, now)
+        self.catalog.votes.put(subscriber.id, counted, 1, PASTED, now)
         return Pasted(
             list(papers.cards({number for number in known if number is not None}).values()),
             [listing.title for listing in lacking if "arxiv" in listing.ids],

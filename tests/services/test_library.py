@@ -158,7 +158,7 @@ def test_a_paper_that_was_pasted_before_its_announcement_is_news_when_it_comes(a
 
 def test_a_profile_is_told_in_words(app, papers, ada):
     app.profiles.like(ada, "2601.00001")
-    app.catalog.votes.put(ada.id, 3, -1, "mail", NOW)
+    app.catalog.votes.put(ada.id, [3], -1, "mail", NOW)
     shown = app.profiles.shown(ada)
     assert [card.title for card in shown.up + shown.down] == [TITLES[0], TITLES[2]]
     assert shown.origins == {"pasted": 1, "mail": 1}

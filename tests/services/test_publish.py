@@ -196,7 +196,7 @@ def test_votes_bring_papers_like_those_voted_for_whether_they_stand_in_the_editi
     old = listing(title="Grasping with one hand", abstract=TEXTS["robots"][1], announced=app.clock())
     app.catalog.papers.take("arxiv", batch(old), app.clock())
     reader = add(app, interest=Interest(keywords=("proteins",)))
-    app.catalog.votes.put(reader.id, 1, 1, "mail", app.clock())
+    app.catalog.votes.put(reader.id, [1], 1, "mail", app.clock())
     app.publish.open()
     app.publish.compose()
     assert sent_titles(app, reader.id) == {"Grasping with one hand", TEXTS["proteins"][0]}

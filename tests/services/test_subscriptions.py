@@ -268,7 +268,7 @@ def test_an_unknown_subscriber_is_named(app):
 def test_an_export_holds_all_that_is_known_of_a_person(app):
     ada = app.subscriptions.add("ada@example.org", Interest({1: 1.0}), WEEKLY, "asked")
     app.catalog.papers.take("arxiv", batch(listing(title="Owls at night")), NOW)
-    app.catalog.votes.put(ada.id, 1, -1, "mail", NOW)
+    app.catalog.votes.put(ada.id, [1], -1, "mail", NOW)
     export = app.subscriptions.exported(ada)
     assert (export["address"], export["topics"]) == ("ada@example.org", ["Retrieval"])
     assert export["consents"][0]["proof"] == {"reason": "asked"}

@@ -79,7 +79,7 @@ def test_who_voted_for_a_paper_is_told_and_who_does_not_know_it_is_not(app, cloc
             f"{name}@example.org", Interest(), Schedule(), "asked", after=clock() - timedelta(hours=12)
         )
         app.catalog.subscribers.put(replace(reader, steering=TOLD), None)
-    app.catalog.votes.put(1, 1, 1, "pasted", clock())
+    app.catalog.votes.put(1, [1], 1, "pasted", clock())
     collect(app, revised(2))
     assert morning(app) == {"voter": [("Long memory", True)]}
 
