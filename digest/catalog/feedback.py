@@ -147,15 +147,15 @@ class Feedback:
                     found[int(number)] = f"{found[int(number)]}, {what}" if int(number) in found else what
         return found
 
-    def refusals(self, after: datetime, domains: Collection[str]) -> list[Refusals]:
-        """For each domain: deliveries since *after* that were refused because of us, and all that were sent."""
+    def refusals(self, after: datetime, domains: Collection[str], few: int) -> list[Refusals]:
+        """For each domain that refused *few* or more deliveries since *after* because of us: those, and all sent."""
         refused, d, s = self.refused(after), t.digests, t.subscribers
         found = []
         with self._store.read() as db:
-            for domain in sorted(domains):
+            for domain in sorted(domain for domain in domains if refused.get(domain, 0) >= few):
                 there = s.c.address.endswith(f"@{domain}", autoescape=True)
                 sent = count(db, d.join(s), d.c.state == State.SENT, d.c.ended > after, there)
-                found.append(Refusals(domain, refused.get(domain, 0), sent))
+                found.append(Refusals(domain, refused[domain], sent))
         return found
 
     def refused(self, after: datetime) -> dict[str, int]:

@@ -161,8 +161,10 @@ class Feedback:
     def _pause(self, blamed: Sequence[Recipient]) -> str | None:
         """Stop before a domain that refuses us takes us for a spammer for good (REQ-44)."""
         domains, now = {recipient.address.rpartition("@")[2] for recipient in blamed}, self.clock()
-        for seen in self.catalog.feedback.refusals(now - timedelta(days=1), domains) if domains else ():
-            if seen.refused >= FEW and seen.refused > SHARE * seen.sent:
+        if not domains or self.catalog.deliveries.paused():
+            return None
+        for seen in self.catalog.feedback.refusals(now - timedelta(days=1), domains, FEW):
+            if seen.refused > SHARE * seen.sent:
                 why = f"{seen.domain} refused {seen.refused} of {seen.sent} messages of the last day because of us"
                 self.catalog.deliveries.pause(why, now)
                 return why
