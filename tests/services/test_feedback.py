@@ -434,7 +434,7 @@ def told(name, payload):
         ("sendgrid", [{"event": "unsubscribe", "email": "reader0@example.net"}], Effect.LEFT),
         ("postmark", {"RecordType": "SpamComplaint", "Email": "reader0@example.net"}, Effect.COMPLAINED),
         ("resend", {"type": "email.bounced", "data": {"email_id": "x", "to": ["reader0@example.net"],
-            "bounce": {"type": "Permanent"}}}, Effect.SUPPRESSED),
+            "bounce": {"type": "Permanent"}, "message_id": "<0102@email.amazonses.com>"}}, Effect.SUPPRESSED),
         ("ses", {"notificationType": "Bounce", "mail": {"messageId": "0102"}, "bounce": {"bounceType": "Permanent",
             "bouncedRecipients": [{"emailAddress": "reader0@example.net"}]}}, Effect.SUPPRESSED),
         ("sendgrid", [{"event": "group_unsubscribe", "email": "reader0@example.net"}], Effect.UNMATCHED),

@@ -72,7 +72,6 @@ def event(
     *,
     permanent: bool = True,
     ours: Iterable[str] = (),
-    by_address: bool = False,
     **known: Any,
 ) -> Event:
     """One event from *data*, by a provider's table of *where* each field stands; what is *known* goes before.
@@ -85,8 +84,7 @@ def event(
     told.setdefault("reason", REASONS.get(what, ""))
     if what is Told.BOUNCED:
         told.setdefault("blame", _judged(f"{status} {response}".strip(), permanent=permanent))
-    names = tuple(filter(None, ours))
-    return Event(what, **told, ours=names, by_address=by_address and not names)
+    return Event(what, **told, ours=tuple(filter(None, ours)))
 
 
 def _judged(response: str, *, permanent: bool) -> Blame:

@@ -61,5 +61,5 @@ def _event(row: Mapping[str, Any]) -> Event:
         known: dict[str, Any] = {"response": "", "description": words, "reason": reason, "blame": blame}
     else:
         known = {"reason": REASONS.get(what, "")}
-    theirs = name.startswith("group_")  # groups of mails at SendGrid, in which ours are not
+    theirs = name.startswith("group_") or any(ours)  # groups of mails at SendGrid, in which ours are not; and others'
     return event(what, row, _WHERE, permanent=permanent, ours=ours, by_address=not theirs, **known)

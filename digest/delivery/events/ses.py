@@ -92,8 +92,8 @@ def _event(what: Told, told: Any, person: Any, event_id: str) -> Event:
         known["blame"] = Blame.HARD
     elif sub in CONTENT:
         known["blame"] = Blame.OURS
-    known["ours"] = own(at(told, "mail.headers"))
-    return event(what, told, _WHERE, permanent=kind == "Permanent", by_address=True, **known)
+    ours = own(at(told, "mail.headers"))
+    return event(what, told, _WHERE, permanent=kind == "Permanent", ours=ours, by_address=not ours, **known)
 
 
 def _from_amazon(url: str, end: str = ".pem") -> bool:
