@@ -76,6 +76,6 @@ class Past:
         for number, papers in self._catalog.editions.papers(sorted(editions)).items():
             self._begins[number] = len(self._numbers)
             self._numbers += [[n for n in self._same.get(paper, (paper,)) if n in self._here] for paper in papers]
-        most = max(1, *map(len, self._numbers))
+        most = max([1, *map(len, self._numbers)])
         rows = ([*numbers, *[0] * (most - len(numbers))] for numbers in self._numbers)
         self._table = np.array([*rows], dtype=np.int64).reshape(-1, most)

@@ -270,6 +270,18 @@ def test_after_three_empty_turns_one_short_mail_says_so_and_then_it_is_quiet(app
     assert sent_titles(app)
 
 
+def test_who_heard_from_us_only_when_there_was_no_paper_yet_gets_the_first_there_is(app, papers, clock):
+    add(app)
+    for _ in range(3):
+        app.publish.open()
+        app.publish.compose()
+        clock.forward(days=1)
+    papers("robots")
+    app.publish.open()
+    assert app.publish.compose() == {State.PENDING: 1}
+    assert sent_titles(app) == {TEXTS["robots"][0]}
+
+
 def test_a_paper_whose_digest_never_arrived_may_come_again(app, papers, clock):
     papers("retrieval")
     app.publish.open()
