@@ -159,6 +159,16 @@ def test_a_lab_of_twenty_the_whole_way(ready, tmp_path):
     assert "subscriber bob@lab.example" in ready("deliveries", "show", "2")[1]
 
 
+def test_a_suppression_is_lifted_with_a_reason(ready):
+    ready("subscribers", "add", "ada@lab.example", "--confirmed", "asked")
+    made = load(Path("config.yaml"), lambda: NOW)
+    made.catalog.consents.suppress(made.links.fingerprint("ada@lab.example"), "bounced: 550 5.1.1", NOW)
+    assert ready("subscribers", "lift", "ada@lab.example")[0] == 2
+    because = ("--because", "their server had failed")
+    assert ready("subscribers", "lift", "ada@lab.example", *because)[1] == "forgotten: bounced: 550 5.1.1\n"
+    assert ready("subscribers", "lift", "ada@lab.example", *because)[0] == 2
+
+
 def test_a_list_that_is_printed_item_by_item_is_the_same_json(capsys):
     items = [{"title": "a\u2028b\nc", "picks": [1, 2]}, {"title": "", "picks": []}]
     terminal.say_json(items)

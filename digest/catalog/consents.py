@@ -105,11 +105,18 @@ class Consents:
         with self._store.read() as db:
             return db.scalar(select(t.suppressions.c.reason).where(t.suppressions.c.fingerprint == fingerprint))
 
-    def barred(self, fingerprints: Collection[str]) -> set[str]:
-        """Those of *fingerprints* that are suppressed."""
-        wanted = select(t.suppressions.c.fingerprint).where(t.suppressions.c.fingerprint.in_(fingerprints))
+    def barred(self, fingerprints: Collection[str]) -> dict[str, str]:
+        """Those of *fingerprints* that are suppressed, and why."""
+        s = t.suppressions.c
         with self._store.read() as db:
-            return set(db.scalars(wanted))
+            rows = db.execute(select(s.fingerprint, s.reason).where(s.fingerprint.in_(fingerprints)))
+            return {fingerprint: reason for fingerprint, reason in rows}
+
+    def lift(self, fingerprint: str) -> None:
+        """Forget that an address was suppressed, and its bounces (REQ-21)."""
+        with self._store.write() as db:
+            for table in (t.suppressions, t.bounce_scores):
+                db.execute(table.delete().where(table.c.fingerprint == fingerprint))
 
     def _sign_ups(self, condition: Any, limit: int) -> list[SignUp]:
         s = t.sign_ups.c

@@ -223,6 +223,15 @@ def subscribers_set(
         say(f"{name:11} {', '.join(values).replace(chr(10), '; ')}")
 
 
+@subscribers_cli.command("lift")
+def subscribers_lift(
+    address: str,
+    because: Annotated[str, typer.Option(metavar="REASON", help="why it may be written to again")],
+) -> None:
+    """Write again to an address that bounced or complained; who has left stays so."""
+    say(f"forgotten: {session.app.subscriptions.lift(address, because)}")
+
+
 @subscribers_cli.command("erase")
 def subscribers_erase(who: str) -> None:
     """Forget a person; a suppression stays."""

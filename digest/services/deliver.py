@@ -201,6 +201,8 @@ class _Run:
     claimed: deque[Delivery] = field(default_factory=deque)
     settled: list[Settled] = field(default_factory=list)
     readers: dict[int, Subscriber] = field(default_factory=dict)
+    barred: dict[int, str] = field(default_factory=dict)
+    """whom the last look found suppressed, and why"""
     looked: float = 0.0
     breaker: Breaker = field(default_factory=Breaker)
     later: dict[tuple[datetime, str], list[int]] = field(default_factory=dict)
@@ -335,7 +337,8 @@ class _Run:
         return False
 
     def unwanted(self, delivery: Delivery) -> None:
-        self.told(Settled(delivery.digest.id, State.SUPPRESSED, "no longer wanted"))
+        why = self.barred.get(delivery.digest.subscriber)
+        self.told(Settled(delivery.digest.id, State.SUPPRESSED, why or "no longer wanted"))
 
     def claim(self) -> bool:
         self.fold()
@@ -364,7 +367,8 @@ class _Run:
         fingerprint = self.service.links.fingerprint
         marks = {number: fingerprint(canonical(reader.address)) for number, reader in found.items()}
         barred = self.service.catalog.consents.barred(set(marks.values()))
-        return {number: reader for number, reader in found.items() if marks[number] not in barred}
+        self.barred = {number: barred[mark] for number, mark in marks.items() if mark in barred}
+        return {number: reader for number, reader in found.items() if number not in self.barred}
 
     def over(self) -> bool:
         if self.service.stopping and not self.report.stopped:

@@ -166,7 +166,7 @@ class Subscriptions:
         if not reason.strip():
             raise DigestError("say how they agreed: that is the proof of their consent")
         if why := self.catalog.consents.suppressed(self.links.fingerprint(canonical(address))):
-            raise DigestError(f"{address} must not be written to: {why}")
+            raise DigestError(f"{address} must not be written to: {why}; `digest subscribers lift` forgets that")
         known = self.catalog.subscribers.by_address(address)
         if known and known.standing is Standing.LEFT:
             raise DigestError(f"{address} has left; ask them to sign up again, or add them without --confirmed")
@@ -209,10 +209,26 @@ class Subscriptions:
         """Forget a person. Their links go on to answer "you are unsubscribed"."""
         self.catalog.subscribers.erase(subscriber.id)
 
+    def lift(self, address: str, because: str) -> str:
+        """Write to an address again; returns why it was suppressed. Raises AddressError, DigestError, NotFound."""
+        address = normal(address)
+        mark = self.links.fingerprint(canonical(address))
+        if not because.strip():
+            raise DigestError("say why it may be written to again: that is kept as a proof")
+        why = self.catalog.consents.suppressed(mark)
+        if why is None:
+            raise NotFound(f"{address} is not suppressed")
+        self.catalog.consents.lift(mark)
+        if known := self.catalog.subscribers.by_address(address):
+            self.catalog.consents.record(known.public_id, "lifted", self.clock(), {"reason": because, "was": why})
+        return why
+
     def exported(self, subscriber: Subscriber) -> dict[str, Any]:
         """All that is known of a person, ready for JSON."""
+        mark = self.links.fingerprint(canonical(subscriber.address)) if subscriber.address else ""
         return {
             **asdict(subscriber),
+            "suppressed": self.catalog.consents.suppressed(mark),
             "topics": [topic.name for topic in self.catalog.topics.all() if topic.id in subscriber.interest.topics],
             "consents": self.catalog.consents.history(subscriber.public_id),
             "votes": self.catalog.votes.history(subscriber.id),

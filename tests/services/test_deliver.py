@@ -144,6 +144,7 @@ def test_a_suppressed_address_gets_nothing_even_if_its_subscription_came_back(ap
     app.catalog.consents.suppress(app.links.fingerprint("reader0@example.org"), "complained", NOW)
     app.deliver.deliver()
     assert [mail.recipient for mail in line.mails] == ["reader1@example.org"]
+    assert [row.reason for row in app.catalog.deliveries.of(state=State.SUPPRESSED)] == ["complained"]
 
 
 def test_a_temporary_refusal_is_tried_again_later_with_the_same_message(app, line, owed, clock):

@@ -17,7 +17,7 @@ from digest.catalog.deliveries import Composed, Settled
 from digest.catalog.feedback import Effect, Score, scored
 from digest.delivery.events import Event, Told, provider
 from digest.delivery.refusal import Blame
-from digest.errors import Busy, NotFound, TransportError
+from digest.errors import Busy, DigestError, NotFound, TransportError
 from digest.model import Digest, Interest, Outcome, Phase, Schedule, Standing, State
 from digest.services.subscriptions import Proof
 
@@ -132,6 +132,28 @@ def test_what_came_back_is_told_beside_the_delivery(app, sent, spool):
     app.feedback.events([Event(Told.COMPLAINED, ours=(complained.message_id,))])
     told = app.catalog.feedback.of([bounced.id, complained.id, fine.id])
     assert told == {bounced.id: "hard, soft", complained.id: "complaint"}
+
+
+def test_an_operator_may_lift_a_suppression_and_the_proof_stays(app, sent, spool):
+    (digest,) = sent()
+    followed(app, spool, about(app, digest))
+    reader = app.subscriptions.find("reader0@example.net")
+    assert app.subscriptions.exported(reader)["suppressed"] == "bounced: 550 5.1.1 no such user"
+    with pytest.raises(DigestError, match="say why"):
+        app.subscriptions.lift("reader0@example.net", " ")
+    assert app.subscriptions.lift("Reader0@example.net", "their server had failed") == "bounced: 550 5.1.1 no such user"
+    assert not suppressed(app)
+    assert app.catalog.consents.history(reader.public_id)[-1]["proof"]["reason"] == "their server had failed"
+    with pytest.raises(NotFound, match="not suppressed"):
+        app.subscriptions.lift("reader0@example.net", "again")
+
+
+def test_an_address_that_was_full_before_begins_anew_when_it_is_lifted(app, sent, spool):
+    (digest,) = sent()
+    followed(app, spool, about(app, digest, status="5.2.2", words="full"))
+    app.catalog.consents.lift(app.links.fingerprint("reader0@example.net"))
+    (digest,) = sent(turn="2026-01-17")
+    assert followed(app, spool, about(app, digest, status="5.2.2", words="full")) == {Effect.COUNTED: 1}
 
 
 def test_a_relay_that_changes_the_case_of_the_envelope_is_understood(app, sent, spool):
