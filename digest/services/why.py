@@ -97,7 +97,8 @@ class Explain:
             score = final.score
             last = (LAST[reason.code] for reason in final.reasons if reason.code in LAST)
             if abs(score - worth) > 0.001 * max(worth, 1):  # frozen in half precision
-                lost = next(last, "likeness with papers above")
+                same = not (own and delivery) or own in ranker.picks([wish])[0]
+                lost = next(last, "likeness with papers above" if same else "what was wanted then was not the same")
                 told.append((lost, round(score - worth, 3)))
         missed: tuple[list[str], list[str]] = ([], [])
         missed = missed if own else self._missed(wish, voted, paper, ranker, edition, numbers)
