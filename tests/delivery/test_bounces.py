@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import time
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
@@ -163,6 +164,26 @@ def test_bounces_are_read_in_the_languages_of_those_who_send_them(subject: str, 
 )  # fmt: skip
 def test_answering_machines_speak_many_languages(subject: str):
     assert letter(subject, "…", sender="reader@example.net").kind is Kind.AUTO_REPLY
+
+
+COMPLAINT = "Feedback-Type: abuse\nOriginal-Rcpt-To: reader@example.net\n"
+RETURNED = f"Return-Path: <b+{TOKEN}@b.example>\nMessage-ID: <turn-1@news.example.org>\n\nPapers\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "encoding", "returned"),
+    [
+        ("message/feedback-report", "base64", b64encode(RETURNED.encode()).decode()),
+        ("message/feedback-report", "7bit", RETURNED),
+        ("text/plain", "7bit", RETURNED),
+    ],
+)
+def test_a_complaint_is_one_however_it_is_wrapped(kind: str, encoding: str, returned: str):
+    head = "Content-Type: multipart/report; report-type=feedback-report; boundary=cut\n\n--cut\nContent-Type: "
+    mail = f"Content-Type: message/rfc822\nContent-Transfer-Encoding: {encoding}\n\n{returned}\n--cut--\n"
+    told = read(f"{head}{kind}\n\n{COMPLAINT}\n--cut\n{mail}".encode())
+    assert (told.kind, told.tokens, told.message_ids) == (Kind.COMPLAINT, (TOKEN,), ("turn-1@news.example.org",))
+    assert [failed.address for failed in told.recipients] == ["reader@example.net"]
 
 
 def test_a_receipt_that_a_mail_was_read_or_thrown_away_is_a_machines_answer():

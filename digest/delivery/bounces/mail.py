@@ -10,6 +10,7 @@ from email.message import Message
 from functools import cached_property
 from html import unescape
 from itertools import chain, islice
+from typing import Any
 
 from digest.delivery.refusal import either
 from digest.delivery.spool import LIMIT
@@ -78,6 +79,7 @@ class Mail:
     def feedback(self) -> list[Message]:
         """The fields of feedback reports (RFC 5965)."""
         found = [part for part in self.parts if part.get_content_type() == "message/feedback-report"]
+        found = found or [part for part in self.parts if text(part).lstrip().lower().startswith("feedback-type:")]
         return [block for part in found for block in blocks(part)]
 
     @property
@@ -170,18 +172,26 @@ def text(part: Message) -> str:
 
 def blocks(part: Message) -> list[Message]:
     """The blocks of fields of a report, however its part is encoded."""
-    payload = part.get_payload()
-    encoded = str(part.get("Content-Transfer-Encoding", "")).strip().lower() in ("base64", "quoted-printable")
-    if isinstance(payload, list) and not encoded:
+    payload, words = part.get_payload(), part.get_payload(decode=True)
+    if isinstance(payload, list) and not _encoded(part):
         return [block for block in payload if isinstance(block, Message)]
-    words = part.get_payload(decode=True)
-    if not isinstance(words, bytes):  # as if it were a message: glue it together, decode it, and read it again
-        glued = Message()
-        glued["Content-Transfer-Encoding"] = str(part["Content-Transfer-Encoding"])
-        glued.set_payload("\n".join(str(block) for block in payload))
-        words = glued.get_payload(decode=True)
+    if isinstance(payload, list):
+        words = _glued(part, payload)
     lines = words.replace(b"\r\n", b"\n").strip() if isinstance(words, bytes) else b""
     return [message_from_bytes(block) for block in _BLANK.split(lines)]
+
+
+def _encoded(part: Message) -> bool:
+    return str(part.get("Content-Transfer-Encoding", "")).strip().lower() in ("base64", "quoted-printable")
+
+
+def _glued(part: Message, payload: list[Any]) -> bytes:
+    """What was encoded, and then read as if it were plain, decoded at last: forbidden (RFC 2046), and done."""
+    glued = Message()
+    glued["Content-Transfer-Encoding"] = str(part["Content-Transfer-Encoding"])
+    glued.set_payload("\n".join(str(block) for block in payload))
+    words = glued.get_payload(decode=True)
+    return words if isinstance(words, bytes) else b""
 
 
 def _outside(message: Message) -> Iterator[Message]:
@@ -196,6 +206,8 @@ def _outside(message: Message) -> Iterator[Message]:
 def _inner(part: Message) -> Message | None:
     kind, payload = part.get_content_type(), part.get_payload()
     if kind in ("message/rfc822", "message/global", "message/partial") and isinstance(payload, list) and payload:
+        if _encoded(part):
+            return message_from_bytes(_glued(part, payload))
         return payload[0] if isinstance(payload[0], Message) else None
     if kind in ("text/rfc822-headers", "message/global-headers", "text/rfc822", "message/rfc822-headers"):
         if isinstance(payload, list):
