@@ -52,6 +52,18 @@ def test_what_passes_is_never_the_address_and_may_be_about_us():
     assert [blame("550 5.1.1 no such user"), blame("")] == ["soft", "soft"]
 
 
+@pytest.mark.parametrize(
+    ("name", "payload"),
+    [
+        ("sendgrid", [{"event": "bounce", "type": "expired", "email": "a@b.org"}]),
+        ("mailgun", {"event-data": {"event": "failed", "severity": "permanent", "reason": "old"}}),
+    ],
+)
+def test_a_provider_that_gave_up_trying_knows_nothing_of_the_address(name: str, payload: object):
+    event = parsed(name, payload)
+    assert (event.event, event.blame) == ("bounced", "soft")
+
+
 def test_what_a_provider_calls_permanent_without_a_reason_is_believed():
     bounce = {"bounceType": "Permanent", "bounceSubType": "General", "bouncedRecipients": [{"emailAddress": "a@b.org"}]}
     told = {"notificationType": "Bounce", "bounce": bounce, "mail": {"messageId": "m"}}

@@ -40,6 +40,7 @@ def parse(payload: Any, headers: Mapping[str, str]) -> list[Event]:
     what, permanent = _EVENTS.get(name, Told.UNKNOWN), data.get("severity") != "temporary"
     if name == "failed":
         what = Told.BOUNCED if permanent else Told.DEFERRED
+    permanent = permanent and said(data, "reason") != "old"  # the server was not there: nobody knows of the address
     own = bare(said(data, "message.headers.message-id", "Message-Id", "message-id"))
     known: dict[str, Any] = {"reason": _reason(what, data), "event_id": event_id}
     known["message_id"] = f"<{own}>" if own else ""
