@@ -23,7 +23,7 @@ Rows = NDArray[np.float32]
 Meaning = Callable[[Sequence[str]], Rows]
 """texts × dimensions, each row of length 1: what a sentence-embedding model makes of them"""
 
-WORD = re.compile(r"\w+")
+WORD = re.compile(r"[^\W\u3040-\u9fff]+|[\u3040-\u9fff]")  # Chinese and Japanese leave no blanks: each character
 STOP = (
     "a about above achieve across address after again against all also although am among an and any approach are as "
     "at available be because been before being below between both but by can cannot could demonstrate do does doing "

@@ -3,7 +3,10 @@
 from collections.abc import Iterable
 
 from digest.model import GENERAL, NAMELESS, Candidate, Edition, Reason, ReasonCode
-from digest.rendering.words import clean
+from digest.rendering.words import clean, cut
+
+QUOTED = 40
+"""characters of what a language without blanks takes for a word"""
 
 
 def phrases(reasons: Iterable[Reason], candidate: Candidate, edition: Edition) -> list[str]:
@@ -71,4 +74,4 @@ def personal(reasons: Iterable[Reason]) -> bool:
 
 
 def _word(word: str) -> str:
-    return clean(word).strip(".,;:!?()[]{}\"'“”‘’").removesuffix("'s").removesuffix("’s")
+    return cut(clean(word), QUOTED).strip(".,;:!?()[]{}\"'“”‘’").removesuffix("'s").removesuffix("’s")

@@ -72,6 +72,16 @@ def test_an_interest_in_another_script_finds_papers_in_it():
     assert fits(texts, "квантовая коррекция").argmax() == 4
 
 
+@pytest.mark.parametrize(
+    ("title", "asked"),
+    [("基于深度强化学习的机器人控制", "强化学习"), ("ディープラーニングによる画像認識", "画像認識")],
+)
+def test_a_script_without_blanks_is_searched_for_what_stands_within(title, asked):
+    texts = Texts([*LIBRARY, ("知识图谱构建综述", "本文总结实体抽取。"), (title, "")])
+    assert fits(texts, asked).argmax() == 5
+    assert texts.holding(asked).tolist() == [0, 0, 0, 0, 0, 1]
+
+
 def test_a_catalog_of_one_paper_and_of_none_can_be_asked():
     assert fits(Texts(LIBRARY[:1]), "KV cache eviction")[0] > 0.3
     assert fits(Texts([]), "KV cache").shape == (0,)

@@ -51,6 +51,11 @@ def test_a_robots_arm_is_told_as_robot(edition, paper):
     assert item.reasons == ("your keyword “robot”",)
 
 
+def test_a_sentence_without_blanks_is_not_quoted_whole(edition, paper):
+    (item,) = items(edition(paper("图像分割方法" * 30)), [Pick(0, 1.0, (Reason(ReasonCode.TEXT, 0),))])
+    assert item.reasons == (f"your words “{('图像分割方法' * 30)[:39]}…”",)
+
+
 def test_a_topic_is_told_with_the_word_that_a_paper_shares_with_it(edition, paper):
     pick = Pick(0, 1.0, (Reason(ReasonCode.TOPIC, 1), Reason(ReasonCode.TERM, 3)))
     (item,) = items(edition(paper("Long contexts", abstract="We (retrieve) passages.")), [pick])
