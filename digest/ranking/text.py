@@ -34,7 +34,8 @@ STOP = (
     "significantly since so some state such t than that the their them then there therefore these they this those "
     "three through throughout thus to too toward two under until up upon us use used using various very via was we "
     "well were what when where whereas whether which while who whom whose why will with within without work would yet "
-    "you your incur incurs meanwhile"
+    "you your incur incurs meanwhile "
+    "und für von auf nach über durch eine einer eines einem einen zum zur dans pour avec une della delle nella"
 )
 TITLE = 3.0  # a word in the title counts as often as so many in the abstract
 SATURATION, LENGTH = 1.2, 0.3  # of repeated words, and how much long abstracts are held against them (BM25's k1 and b)

@@ -72,6 +72,11 @@ def test_an_interest_in_another_script_finds_papers_in_it():
     assert fits(texts, "квантовая коррекция").argmax() == 4
 
 
+def test_small_words_of_other_languages_say_nothing_either():
+    texts = Texts([*LIBRARY, ("Benchmarking von Modellen für die Medizin", "Eine Analyse anhand von Daten.")])
+    assert not fits(texts, "Erkennung von Fälschungen für Einsteiger").any()
+
+
 @pytest.mark.parametrize(
     ("title", "asked"),
     [("基于深度强化学习的机器人控制", "强化学习"), ("ディープラーニングによる画像認識", "画像認識")],
