@@ -13,6 +13,9 @@ from digest.services.updates import Updates
 SETTLED, HISTORY = timedelta(days=7), 20_000
 """how old papers are when it is clear whether they trended, and how many of them are learned from"""
 
+MOST = 20_000
+"""candidates, the newest: ranking keeps a byte for how alike each two of them are, 400 MB then"""
+
 
 @dataclass(frozen=True)
 class Rhythm:
@@ -31,7 +34,7 @@ class Rhythm:
 
 def candidates(catalog: Catalog, rhythm: Rhythm, now: datetime) -> list[Candidate]:
     """What an edition that opens *now* is drawn from: what became news in its window, with its trend or chance."""
-    news = catalog.papers.news(now - rhythm.window, now)
+    news = catalog.papers.news(now - rhythm.window, now)[:MOST]
     since = {card.paper: moment for card, moment in news}
     fields = {card.paper: card.categories[0] for card, _ in news if card.categories}
     found = trends(catalog.papers.signals(since, now), since, now, fields)

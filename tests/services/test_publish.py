@@ -8,6 +8,7 @@ from factories import NOW, batch, listing, topic
 
 from digest.errors import CatalogError, NotFound
 from digest.model import WELCOME, Cadence, Interest, Schedule, Skipped, State, pack
+from digest.services import opening
 
 WEEK = timedelta(days=7)
 ARXIV = "sources:\n  - {name: arxiv, kind: feed, url: 'file:gone.xml'}\n"
@@ -63,6 +64,14 @@ def test_candidates_are_what_became_news_in_the_window(app, papers):
     papers("robots", hours=24 * 8, source="another, seen for the first time")
     app.publish.open()
     assert [c.card.title for c in app.publish.edition().candidates] == [TEXTS["retrieval"][0]]
+
+
+def test_of_more_papers_than_fit_in_memory_the_newest_are_candidates(app, papers, monkeypatch):
+    monkeypatch.setattr(opening, "MOST", 2)
+    for hours, subject in enumerate(("proteins", "robots", "retrieval"), 1):
+        papers(subject, hours=hours)
+    assert app.publish.open().candidates == 2
+    assert {c.card.title for c in app.publish.edition().candidates} == {TEXTS[s][0] for s in ("proteins", "robots")}
 
 
 def test_the_edition_waits_for_a_source_that_answered_lately_and_does_not_now(make_app, papers, clock):
