@@ -1,9 +1,9 @@
 """Readers composed from a SQLite file and into it, with all that `Publish.compose` does; `bench/ranking.py` runs this.
 
-python bench/composed.py [READERS]
+python bench/composed.py [READERS [DIGESTS]]
 
-The readers of `bench/ranking.py`, each with three digests of ten papers from earlier editions of the same papers.
-Prints JSON: readers a second, time of the later half of the chunks over the earlier, megabytes.
+The readers of `bench/ranking.py`, each with up to three DIGESTS (0) of ten papers from earlier editions of the same
+papers. Prints JSON: readers a second, time of the later half of the chunks over the earlier, megabytes.
 """
 
 import os
@@ -38,7 +38,7 @@ publish: {recent: 7}
 topics:
 """
 EARLIER = [ranking.NOW - timedelta(days=n) for n in (3, 2, 1)]
-WARM = 8  # chunks before the clock runs: the ranker is made, and has met most things that people ask for
+WARM = 4  # chunks before the clock runs: the ranker is made, and has met most things that people ask for
 
 
 def world(folder: Path) -> tuple[app.App, list[Any]]:
@@ -67,7 +67,7 @@ def world(folder: Path) -> tuple[app.App, list[Any]]:
     return made, ordinals
 
 
-def subscribe(made: app.App, ordinals: list[Any], readers: int) -> None:
+def subscribe(made: app.App, ordinals: list[Any], readers: int, digests: int) -> None:
     """Straight into the tables, as many as are wanted."""
     made.subscriptions.add("r0@example.net", Interest(), Schedule(hour=6), "bench", after=EARLIER[-1])
     template, store = made.printing.stationery("digest").hash, made.catalog.store
@@ -82,7 +82,7 @@ def subscribe(made: app.App, ordinals: list[Any], readers: int) -> None:
             db.execute(tables.subscribers.insert(), [like | reader(n, wish) for n, wish in people])
             if votes := [vote for n, wish in people for vote in voted(n, wish)]:
                 db.execute(tables.votes.insert(), votes)
-            for number, day in enumerate(EARLIER):
+            for number, day in enumerate(EARLIER[:digests]):
                 frozen = np.zeros((len(wishes), 10), FROZEN)
                 frozen["ordinal"] = ordinals[number][np.array([wish.had for wish in wishes])[:, number * 10 :][:, :10]]
                 rows = {
@@ -128,13 +128,13 @@ def measured(path: Path) -> dict[str, float]:
     }
 
 
-def main(readers: int) -> None:
+def main(readers: int = 20_000, digests: int = 0) -> None:
     with tempfile.TemporaryDirectory() as name:
         made, ordinals = world(Path(name))
-        subscribe(made, ordinals, readers + WARM * CHUNK)
+        subscribe(made, ordinals, readers + WARM * CHUNK, digests)
         with get_context("spawn").Pool(1) as pool:
             print(json.dumps(pool.apply(measured, (Path(name) / "config.yaml",))))
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 20_000)
+    main(*map(int, sys.argv[1:]))

@@ -130,7 +130,14 @@ def composing(readers: int) -> tuple[float, list[Promise]]:
 
 
 def stored(readers: int) -> list[Promise]:
-    found = json.loads(subprocess.run([sys.executable, COMPOSED, str(readers)], check=True, capture_output=True).stdout)
+    """Interests are read and digests written; and, not promised, when what each had before is read as well."""
+
+    def composed(digests: int) -> dict[str, float]:
+        command = [sys.executable, str(COMPOSED), str(readers), str(digests)]
+        return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+
+    print(f"from SQLite into it, each with three digests before: {composed(3)['readers a second']:,.0f} a second")
+    found = composed(0)
     return [
         Promise("readers a second, from SQLite into it", found["readers a second"], least=25_000),
         Promise("second half, from SQLite into it", found["second half"], most=1.25),
