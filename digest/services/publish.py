@@ -50,7 +50,7 @@ DEADLINE = timedelta(hours=24)
 SILENCE = 3
 """empty turns in a row after which one short mail says that nothing was forgotten"""
 
-CHUNK = 1_000
+CHUNK = 4_000
 
 
 @dataclass(frozen=True)
