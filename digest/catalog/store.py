@@ -229,7 +229,7 @@ class Store:
         kinds = [column.type.dialect_impl(dialect) for column in wanted.selected_columns]
         found = [*zip(*result.cursor.fetchall(), strict=True)] or [()] * len(kinds)
         result.close()
-        converts = [kind.result_processor(dialect, None) for kind in kinds]
+        converts = [None if isinstance(kind, LargeBinary) else kind.result_processor(dialect, None) for kind in kinds]
         return [[*map(to, column)] if to else column for to, column in zip(converts, found, strict=True)]
 
     def table(self, kinds: Mapping[str, Column[Any]], rows: Iterable[Sequence[Any]]) -> Any:
@@ -247,14 +247,23 @@ class Store:
     def insert_many(self, db: Connection, table: Table, columns: Mapping[str, Sequence[Any]]) -> int:
         """Inserts rows, given as columns, that are not there already; how many.
 
-        Like `columns` at the driver's own speed, and with many rows in a statement.
+        Like `columns` at the driver's own speed, and with many rows in a statement. What all rows of a column have in
+        common is given to SQLite once; the first column is each row's own.
         """
-        into = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES "  # noqa: S608  names of ours
-        row = f"({', '.join(['?' if self.sqlite else '%s'] * len(columns))})"
+        bound = [[*values] for values in self._bound(map(table.c.get, columns), columns.values())]
+        shared = [self.sqlite and n > 0 and values.count(values[0]) == len(values) for n, values in enumerate(bound)]
+        own = [values for values, same in zip(bound, shared, strict=True) if not same]
+        once = [values[0] for values, same in zip(bound, shared, strict=True) if same]
+        row = f"({', '.join(['?' if self.sqlite else '%s'] * len(own))})"
+        begin, end = f"INSERT INTO {table.name} ({', '.join(columns)})", "ON CONFLICT DO NOTHING"
+        if once:
+            places = iter(range(1, len(own) + 1))
+            asked = ", ".join("?" if same else f"column{next(places)}" for same in shared)
+            begin, end = f"{begin} SELECT {asked} FROM (", f") WHERE true {end}"  # noqa: S608  names of ours
         new = 0
-        for rows in chunks(zip(*self._bound(map(table.c.get, columns), columns.values()), strict=True), 500):
-            statement = f"{into}{', '.join([row] * len(rows))} ON CONFLICT DO NOTHING"
-            new += db.exec_driver_sql(statement, (*chain(*rows),), {"preserve_rowcount": True}).rowcount
+        for rows in chunks(zip(*own, strict=True), 500):
+            statement = f"{begin} VALUES {', '.join([row] * len(rows))} {end}"
+            new += db.exec_driver_sql(statement, (*once, *chain(*rows)), {"preserve_rowcount": True}).rowcount
         return new
 
     def _bound(self, kinds: Iterable[Any], columns: Iterable[Sequence[Any]]) -> Iterator[Iterable[Any]]:
