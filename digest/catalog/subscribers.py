@@ -281,7 +281,10 @@ def _alone(number: int, document: str) -> tuple[Interest, Mapping[int, datetime]
 
 
 def _wanted(said: dict[str, Any]) -> tuple[Interest, Mapping[int, datetime]]:
-    topics, weights, added = said.pop("topics", ()), said.pop("weights", ()), said.pop("added", {})
+    topics = said.pop("topics", ())
+    if not said:  # as of most people
+        return Interest(dict.fromkeys(topics, 1.0)), {}
+    weights, added = said.pop("weights", ()), said.pop("added", {})
     followed = dict(zip(topics, weights, strict=True)) if weights else dict.fromkeys(topics, 1.0)
-    dates = {int(topic): datetime.fromisoformat(date) for topic, date in added.items()} if added else added
+    dates = {int(topic): datetime.fromisoformat(date) for topic, date in added.items()}
     return Interest(followed, **{name: tuple(values) for name, values in said.items()}), dates
