@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import CONFIG
-from delivery.zone import Zone
+from delivery.zone import Zone, asked_of
 from factories import NOW
 
 from digest.app import load
@@ -562,7 +562,7 @@ def test_the_doctor_says_what_to_publish_and_whether_the_relay_is_there(digest, 
     relay = "transport: {kind: smtp, host: 127.0.0.1, port: 1, tls: none}\n"
     (tmp_path / "config.yaml").write_text(CONFIG + relay)
     with Zone({"news.example.org": "v=spf1 a:mx.example.org -all", "_dmarc.example.org": "v=DMARC1; p=none"}) as zone:
-        monkeypatch.setattr("digest.delivery.dns.resolver", lambda: ("127.0.0.1", zone.port))
+        monkeypatch.setattr("dns.resolver.default_resolver", asked_of(zone.port))
         code, out, _ = digest("doctor")
     assert code == 1
     assert "  SPF           news.example.org: v=spf1 a:mx.example.org -all" in out

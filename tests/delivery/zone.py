@@ -7,6 +7,15 @@ from socket import AF_INET, SOCK_DGRAM, socket
 MX, TXT = 15, 16
 
 
+def asked_of(port):
+    """A resolver that asks the name server there."""
+    from dns.resolver import Resolver
+
+    made = Resolver(configure=False)
+    made.nameservers, made.port = ["127.0.0.1"], port
+    return made
+
+
 class Zone:
     """Answers over UDP as long as the context lasts; what it does not know does not exist."""
 
