@@ -569,7 +569,8 @@ def test_a_topic_of_amazon_is_confirmed_once_its_first_message_is_verified(app, 
         monkeypatch.setattr("digest.delivery.events.ses._signs", lambda *_, signs=signs: signs)
         assert (service.callback("ses", {}, json.dumps(asks).encode()) is not None) is signs
     service.callback("ses", {}, json.dumps({**asks, "SubscribeURL": "https://evil.org/"}).encode())
-    assert fetched == [certificate, certificate, url, certificate]
+    service.callback("ses", {}, json.dumps({**asks, "Type": "Notification"}).encode())  # there it is not signed
+    assert fetched == [certificate, certificate, url, certificate, certificate]
 
 
 def test_a_certificate_is_fetched_once_for_a_million_messages(app):

@@ -62,7 +62,7 @@ def verify(headers: Mapping[str, str], body: bytes, secret: str, fetch: Callable
     data, version = signed.encode("utf-8", "surrogatepass"), str(message.get("SignatureVersion"))
     if not _signs(fetch(url), signature, data, version):
         return False
-    if _from_amazon(question := said(message, "SubscribeURL"), end=""):
+    if "SubscribeURL" in names and _from_amazon(question := said(message, "SubscribeURL"), end=""):
         fetch(question)
     return True
 
