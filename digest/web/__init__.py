@@ -5,6 +5,7 @@
 parties; GET and HEAD never change state.
 """
 
+from ipaddress import IPv4Network, IPv6Network
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -31,9 +32,15 @@ def create(app: "App") -> FastAPI:
     curate.mount(web, app, pages)
     webhooks.mount(web, app)
     web.add_middleware(Guard)
-    proxies = [str(network) for network in app.settings.web.trusted_proxies]
+    proxies = [name for network in app.settings.web.trusted_proxies for name in _names(network)]
     web.add_middleware(ProxyHeadersMiddleware, trusted_hosts=proxies)  # whose request it is (REQ-27)
     return web
+
+
+def _names(network: IPv4Network | IPv6Network) -> list[str]:
+    """A network, and as it is called where we listen on `::`."""
+    mapped = [f"::ffff:{network.network_address}/{96 + network.prefixlen}"] if network.version == 4 else []
+    return [str(network), *mapped]
 
 
 def serve(app: "App") -> None:
