@@ -1,5 +1,6 @@
 """How good the ranking is, replayed on files."""
 
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,10 @@ cli.add_typer(evaluate_cli, name="evaluate")
 
 @evaluate_cli.command("relevance")
 def evaluate_relevance(
-    papers: Annotated[list[str], typer.Option(help="JSON Lines with id, title, abstract; may be .gz and given again")],
+    papers: Annotated[
+        list[str],
+        typer.Option(help="JSON Lines with id, title, abstract, also as .gz; several: with commas, or again"),
+    ],
     topics: Annotated[
         list[Path],
         typer.Option(
@@ -31,12 +35,14 @@ def evaluate_relevance(
 ) -> None:
     """Rank all papers for each topic, by our ranker and by the usual methods.
 
-    With several --topics the first --papers belong to the first of them and so on; commas separate files of one.
+    With several --topics the first --papers belong to the first of them and so on.
     """
     from digest.services import evaluate
 
     wanted = [name.strip() for name in methods.split(",") if name.strip()]
-    files = [[*map(Path, of.split(","))] for of in papers] if len(topics) > 1 else [[*map(Path, papers)]]
+    files = [[Path(of)] if Path(of).exists() else [*map(Path, of.split(","))] for of in papers]
+    if len(topics) == 1:
+        files = [[*chain.from_iterable(files)]]
     if len(files) != len(topics):
         raise typer.BadParameter(
             f"{len(topics)} --topics need as many --papers, in the same order; commas separate files"

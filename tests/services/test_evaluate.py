@@ -336,6 +336,12 @@ def test_each_of_several_sets_has_its_own_papers(evaluated, papers, topics):
     assert "2 --topics need as many --papers" in err
 
 
+def test_the_files_of_one_set_are_given_one_by_one_or_with_commas(evaluated, papers, topics, tmp_path):
+    (named := tmp_path / "one,two.jsonl").write_bytes(Path(papers).read_bytes())
+    for way in (["--papers", papers, "--papers", papers], [f"--papers={papers},{papers}"], [f"--papers={named}"]):
+        assert evaluated("relevance", *way, "--topics", topics, "--methods", "keyword")[0] == 0
+
+
 def test_relevance_as_a_table_names_methods_and_measures(evaluated, papers, topics, tmp_path):
     code, out, _ = evaluated("relevance", "--papers", papers, "--topics", topics, "--votes", "2")
     assert code == 0
