@@ -40,7 +40,7 @@ class Delivery(NamedTuple):
 
 
 class Settled(NamedTuple):
-    """The new state of one claimed row. *sha256* of the bytes that were to be handed over, where there were any."""
+    """The new state of one claimed row. *sha256*: `dkim.hash_of` what was to be handed over, where there was any."""
 
     id: int
     state: State

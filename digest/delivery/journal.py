@@ -2,7 +2,7 @@
 
 One record a line:
 
-    begin ID SHA256               before the message's data goes out; the hash of its bytes
+    begin ID SHA256               before the message's data goes out; its `dkim.hash_of`
     end ID PHASE CODE NAME TEXT   after its final reply, before the connection's next data; NAME: a provider's, or -
 
 A begin, and the ends before it, are on the disk before the message's data goes out, so that a power cut leaves no more

@@ -71,7 +71,7 @@ class Subscriptions:
         Raises AddressError for what can be no address at all.
         """
         address, public_id, net = normal(address), new_public_id(), network(proof.ip)
-        mark, wishes = self.links.fingerprint(canonical(address)), _dumped(interest, schedule) | {"count": count}
+        mark, wishes = self._mark(address), _dumped(interest, schedule) | {"count": count}
         self.catalog.consents.queue(SignUp(0, public_id, address, mark, net, wishes, _kept(proof), self.clock()))
 
     def form_token(self, typed: str = "") -> str:
@@ -165,7 +165,7 @@ class Subscriptions:
         address, now = normal(address), self.clock()
         if not reason.strip():
             raise DigestError("say how they agreed: that is the proof of their consent")
-        if why := self.catalog.consents.suppressed(self.links.fingerprint(canonical(address))):
+        if why := self.catalog.consents.suppressed(self._mark(address)):
             raise DigestError(f"{address} must not be written to: {why}; `digest subscribers lift` forgets that")
         known = self.catalog.subscribers.by_address(address)
         if known and known.standing is Standing.LEFT:
@@ -212,7 +212,7 @@ class Subscriptions:
     def lift(self, address: str, because: str) -> str:
         """Write to an address again; returns why it was suppressed. Raises AddressError, DigestError, NotFound."""
         address = normal(address)
-        mark = self.links.fingerprint(canonical(address))
+        mark = self._mark(address)
         if not because.strip():
             raise DigestError("say why it may be written to again: that is kept as a proof")
         why = self.catalog.consents.suppressed(mark)
@@ -223,9 +223,13 @@ class Subscriptions:
             self.catalog.consents.record(known.public_id, "lifted", self.clock(), {"reason": because, "was": why})
         return why
 
+    def _mark(self, address: str) -> str:
+        """What is kept of an address that must never be written to, whatever way it is spelled (REQ-21)."""
+        return self.links.fingerprint(canonical(address))
+
     def exported(self, subscriber: Subscriber) -> dict[str, Any]:
         """All that is known of a person, ready for JSON."""
-        mark = self.links.fingerprint(canonical(subscriber.address)) if subscriber.address else ""
+        mark = self._mark(subscriber.address) if subscriber.address else ""
         return {
             **asdict(subscriber),
             "suppressed": self.catalog.consents.suppressed(mark),

@@ -54,10 +54,8 @@ def verify(headers: Mapping[str, str], body: bytes, secret: str, fetch: Callable
 def _event(row: Mapping[str, Any]) -> Event:
     name, ours = said(row, "event"), [bare(said(row, "smtp-id"))]  # which complaints and unsubscriptions lack
     what = _EVENTS.get(name, Told.UNKNOWN)
-    words, permanent = (
-        said(row, "reason"),
-        row.get("type") not in ("blocked", "expired"),
-    )  # "not because of the address"
+    words = said(row, "reason")
+    permanent = row.get("type") not in ("blocked", "expired")  # "not because of the address"
     if what is Told.REJECTED:
         reason = _DROPPED.get(words.lower(), "other")
         blame = Blame.HARD if reason in ("invalid", "bounced") else Blame.UNKNOWN  # it remembers an earlier bounce
